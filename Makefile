@@ -1,0 +1,127 @@
+# Florin. `make help` tells what there is.
+#
+# One file, no recursion but for variants of the build (asan, failpoints), each in a folder of its
+# own. Sources are found by folder; what a folder may link is the table of the design:
+#   lib < ledger, proto < store, client < workers/runtime < workers/*; broker uses lib and proto.
+
+BUILD   ?= build
+PREFIX  ?= /usr/local
+DESTDIR ?=
+VERSION := 0.1.0
+# The variant: asan, failpoints, or nothing.
+VARIANT ?=
+
+CC ?= cc
+PKGS := libczmq libzmq libsodium libprotobuf-c libpq jansson
+
+WARNINGS := -Wall -Wextra -Werror -Wshadow -Wconversion -Wvla -Wstrict-prototypes \
+            -Wmissing-prototypes -Wpointer-arith -Wcast-qual -Wformat=2 -Wundef
+HARDENING := -fstack-protector-strong -fPIC -fvisibility=hidden
+OPTIMISE := -O2 -D_FORTIFY_SOURCE=2
+LINK_HARDENING := -pie -Wl,-z,relro,-z,now -Wl,--as-needed
+ifeq ($(VARIANT),asan)
+OPTIMISE := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+LINK_HARDENING += -fsanitize=address,undefined
+endif
+ifeq ($(VARIANT),failpoints)
+OPTIMISE += -DFLORIN_FAILPOINTS
+endif
+
+PKG_CFLAGS := $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(PKGS) 2>/dev/null))
+PKG_LIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
+CPPFLAGS   := -D_GNU_SOURCE -DFLORIN_VERSION='"$(VERSION)"' -I. -isystem $(BUILD)/proto $(PKG_CFLAGS)
+CFLAGS     := -std=c11 -g $(OPTIMISE) $(WARNINGS) $(HARDENING)
+COMPILE     = $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+LINK        = $(CC) $(LINK_HARDENING) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(PKG_LIBS) -lpthread
+
+# ---------------------------------------------------------------------------------- the libraries
+
+objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $(1)))
+
+PROTO_C := $(BUILD)/proto/florin/v1/florin.pb-c.c
+PROTO_H := $(PROTO_C:.c=.h)
+BROKER_MAIN := $(call objects,broker/main.c)
+
+LIB    := $(BUILD)/lib/libbase.a
+PROTO  := $(BUILD)/lib/libproto.a
+LEDGER := $(BUILD)/lib/libledger.a
+STORE  := $(BUILD)/lib/libstore.a
+BROKER := $(BUILD)/lib/libbroker.a
+WORKER := $(BUILD)/lib/libworker.a
+CLIENT := $(BUILD)/lib/libflorin.a
+
+LIB_O    := $(call objects,lib/*.c)
+PROTO_O  := $(BUILD)/obj/proto/florin.pb-c.o
+CLIENT_O := $(call objects,client/*.c)
+
+$(LIB):    $(LIB_O)
+$(PROTO):  $(PROTO_O)
+$(LEDGER): $(call objects,ledger/*.c)
+$(STORE):  $(call objects,store/*.c)
+$(BROKER): $(filter-out $(BROKER_MAIN),$(call objects,broker/*.c))
+$(WORKER): $(call objects,workers/runtime/*.c)
+$(CLIENT): $(CLIENT_O) $(PROTO_O) $(LIB_O)
+
+$(BUILD)/lib/%.a:
+	@mkdir -p $(@D) && rm -f $@
+	@ar rcs $@ $^
+
+# ---------------------------------------------------------------------------------- the programs
+
+PROGRAMS := florin florin-broker florin-accounts florin-transactions florin-risk florin-admin
+BINARIES := $(PROGRAMS:%=$(BUILD)/bin/%)
+
+$(BUILD)/bin/florin-broker: $(BROKER_MAIN) $(BROKER) $(PROTO) $(LIB)
+$(BUILD)/bin/florin: $(call objects,client/cli/*.c) $(CLIENT)
+$(BUILD)/bin/florin-admin: $(call objects,ops/admin/*.c) $(STORE) $(LEDGER) $(LIB)
+$(BUILD)/bin/florin-accounts: $(call objects,workers/accounts/*.c)
+$(BUILD)/bin/florin-transactions: $(call objects,workers/transactions/*.c)
+$(BUILD)/bin/florin-risk: $(call objects,workers/risk/*.c)
+$(BUILD)/bin/florin-accounts $(BUILD)/bin/florin-transactions $(BUILD)/bin/florin-risk: \
+    $(WORKER) $(STORE) $(LEDGER) $(CLIENT)
+
+$(BINARIES):
+	@mkdir -p $(@D)
+	@echo "  link     $@"
+	@$(LINK)
+
+all: $(BINARIES)
+.DEFAULT_GOAL := all
+
+$(BUILD)/obj/%.o: %.c $(PROTO_H) Makefile
+	@mkdir -p $(@D)
+	@echo "  compile  $<"
+	@$(COMPILE)
+
+$(PROTO_C) $(PROTO_H) &: proto/florin/v1/florin.proto
+	@mkdir -p $(BUILD)/proto
+	@echo "  protoc   $<"
+	@protoc-c -Iproto --c_out=$(BUILD)/proto $<
+
+$(PROTO_O): $(PROTO_C) Makefile
+	@mkdir -p $(@D)
+	@$(CC) $(CPPFLAGS) -std=c11 -g $(OPTIMISE) $(HARDENING) -c -o $@ $<
+
+# ---------------------------------------------------------------------------------- unit tests
+
+# test/<folder>/<name>_test.c is a cmocka program that links what its folder may use.
+UNIT_SOURCES := $(wildcard test/*/*_test.c)
+UNIT_TESTS   := $(UNIT_SOURCES:test/%.c=$(BUILD)/test/%)
+
+links_lib     := $(LIB)
+links_ledger  := $(LEDGER)
+links_broker  := $(BROKER) $(PROTO) $(LIB)
+links_store   := $(STORE) $(LEDGER) $(LIB)
+links_client  := $(CLIENT)
+links_workers := $(WORKER) $(STORE) $(LEDGER) $(CLIENT)
+
+define unit_test
+$(BUILD)/test/$(1): $(BUILD)/obj/test/$(1).o $(call objects,test/$(dir $(1))support/*.c) \
+    $(links_$(patsubst %/,%,$(dir $(1))))
+	@mkdir -p $$(@D)
+	@$$(LINK) -lcmocka
+endef
+$(foreach test,$(UNIT_SOURCES:test/%.c=%),$(eval $(call unit_test,$(test))))
+
+.PHONY: all
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

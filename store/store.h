@@ -1,0 +1,119 @@
+/* The books on disk: PostgreSQL shards, one transaction a batch, two-phase commit across shards.
+ *
+ * A florin_store_t belongs to one thread and blocks; every wait has a bound. It connects when it is
+ * first needed, and again after a connection was lost. Calls that fail leave nothing behind but,
+ * after FLORIN_ERROR_UNAVAILABLE or TIMEOUT, an outcome that is not known until the same ids are
+ * asked again. */
+#ifndef FLORIN_STORE_H
+#define FLORIN_STORE_H
+
+#include "ledger/ledger.h"
+#include "lib/error.h"
+#include "lib/limits.h"
+
+typedef struct florin_store florin_store_t;
+
+typedef struct {
+    const char *control; /* libpq connection string of the control database */
+    uint32_t connect_timeout_ms;
+    uint32_t statement_timeout_ms; /* no query waits longer, whatever the server does */
+    uint32_t in_doubt_after_ms;    /* a prepared transaction older than this may be resolved */
+} florin_store_options_t;
+
+/* Copies the options; does not connect. */
+int florin_store_new(const florin_store_options_t *options, florin_store_t **store,
+                     florin_error_t *error) FLORIN_MUST_USE;
+void florin_store_destroy(florin_store_t **self_p);
+
+/* Reads the slot map, connects to every shard and checks that the schema is the one this program
+ * was built for. Optional: other calls do it when needed. */
+int florin_store_connect(florin_store_t *self, florin_error_t *error) FLORIN_MUST_USE;
+
+/* Some requests' events in one array, one request after the other. Linked chains end with their
+ * request. A request whose shards are away gets its error, and the others go on without it. */
+typedef struct {
+    size_t events_count;  /* of this request; at least 1 */
+    florin_error_t error; /* out: code 0, or why the request as a whole has no outcomes */
+} florin_store_request_t;
+
+/* Opens the accounts: all that are created are on disk when this returns. `outcomes` has one for
+ * each event. Returns 0 when each request has its outcomes or its error. */
+int florin_store_open_accounts(florin_store_t *self, florin_ledger_t *ledger,
+                               const florin_account_t *events, florin_account_outcome_t *outcomes,
+                               florin_store_request_t *requests, size_t requests_count,
+                               florin_error_t *error) FLORIN_MUST_USE;
+
+/* A limit on what an account may debit in a rolling window. */
+typedef struct {
+    florin_id_t account_id;
+    uint32_t window_s;
+    uint32_t count_max;
+    uint64_t sum_max;
+} florin_window_limit_t;
+
+/* Creates the transfers: locks, reads, applies, writes, and commits across all shards touched.
+ * `limits` are counted under the locks, at most one for a debit account. */
+int florin_store_create_transfers(florin_store_t *self, florin_ledger_t *ledger,
+                                  const florin_transfer_event_t *events,
+                                  florin_transfer_outcome_t *outcomes,
+                                  florin_store_request_t *requests, size_t requests_count,
+                                  const florin_window_limit_t *limits, size_t limits_count,
+                                  florin_error_t *error) FLORIN_MUST_USE;
+
+/* Reads see all that was acknowledged before they began. References are borrowed until the next
+ * call on this store.
+ * Writes those found, in the order asked, to the array (of ids_count) and their number to *found.
+ */
+int florin_store_lookup_accounts(florin_store_t *self, const florin_id_t *ids, size_t ids_count,
+                                 florin_account_t *accounts, size_t *found,
+                                 florin_error_t *error) FLORIN_MUST_USE;
+int florin_store_lookup_transfers(florin_store_t *self, const florin_id_t *ids, size_t ids_count,
+                                  florin_entry_t *entries, size_t *found,
+                                  florin_error_t *error) FLORIN_MUST_USE;
+
+typedef struct {
+    florin_id_t account_id;
+    uint64_t from;  /* timestamps: inclusive */
+    uint64_t until; /* exclusive; 0: no end */
+    uint64_t after; /* the last one of the page before; 0: the first page */
+    size_t limit;   /* 1 to FLORIN_STATEMENT_ENTRIES_MAX */
+} florin_statement_query_t;
+
+typedef struct {
+    florin_transfer_t transfer;
+    florin_balances_t after; /* of the account asked for */
+} florin_statement_entry_t;
+
+/* Oldest first, up to `limit`; *more says whether there is another page. FLORIN_ERROR_NOT_FOUND
+ * when there is no such account. */
+int florin_store_statement(florin_store_t *self, const florin_statement_query_t *query,
+                           florin_statement_entry_t *entries, size_t *count, bool *more,
+                           florin_error_t *error) FLORIN_MUST_USE;
+
+__extension__ typedef unsigned __int128 florin_sum_t;
+
+typedef struct {
+    uint32_t ledger;
+    uint16_t code;
+    uint64_t accounts_count;
+    florin_sum_t debits_pending, debits_posted, credits_pending, credits_posted;
+} florin_trial_row_t;
+
+#define FLORIN_TRIAL_ROWS_MAX 4096
+
+/* The sums of all accounts by ledger and code, at one moment on all shards. `rows` holds
+ * FLORIN_TRIAL_ROWS_MAX. */
+int florin_store_trial_balance(florin_store_t *self, florin_trial_row_t *rows, size_t *count,
+                               florin_error_t *error) FLORIN_MUST_USE;
+
+/* What each limit's account has debited in its window, ended now, without locks. `windows` has one
+ * for each limit; an account that is not there has debited nothing. */
+int florin_store_windows(florin_store_t *self, const florin_window_limit_t *limits, size_t count,
+                         florin_window_t *windows, florin_error_t *error) FLORIN_MUST_USE;
+
+/* Ends prepared transactions that a dead coordinator left: commits those decided, fences and rolls
+ * back the others, waits for those whose home shard is away. *resolved: how many were ended. */
+int florin_store_resolve(florin_store_t *self, size_t *resolved,
+                         florin_error_t *error) FLORIN_MUST_USE;
+
+#endif

@@ -1,0 +1,55 @@
+/* What every worker program does: two threads joined by an inproc pair. The dialog thread talks to
+ * all brokers (READY with hello, heartbeats, requests in, replies out) and never blocks; the batch
+ * thread hands the handler all requests that wait, as one batch, and may block on the database.
+ *
+ * Life: start -> (handle | idle)* -> stop, all in the batch thread. SIGTERM drains: DISCONNECT to
+ * the brokers, what is under way is finished and answered, then the program ends with 0. */
+#ifndef FLORIN_WORKER_H
+#define FLORIN_WORKER_H
+
+#include "florin/v1/florin.pb-c.h"
+#include "lib/arena.h"
+#include "lib/config.h"
+#include "lib/error.h"
+
+/* One request of a batch. Everything lives in the batch's arena. */
+typedef struct {
+    const Florin__V1__Request *request; /* whole and unpacked; operation may be any or none */
+    const Florin__V1__RequestContext *context; /* never NULL */
+    Florin__V1__Reply
+        *reply; /* initialised, request_id set, status INTERNAL: the handler fills it */
+} florin_call_t;
+
+typedef struct {
+    const char *service;              /* "accounts" */
+    const char *program;              /* "florin-accounts" */
+    const florin_setting_t *settings; /* beyond the runtime's own */
+    size_t settings_count;
+
+    /* Makes the handler's state. What is away now may come later: fail only for what an operator
+     * has to mend. */
+    int (*start)(void **state, const florin_config_t *config, florin_error_t *error);
+    /* How many events the request brings, at least 1. Pure. */
+    size_t (*weigh)(const Florin__V1__Request *request);
+    /* Answers all calls: together at most FLORIN_BATCH_EVENTS_MAX events, or a single call. Replies
+     * point into the arena or into the state, good until the next call. May block within the calls'
+     * time to live. */
+    void (*handle)(void *state, florin_call_t *calls, size_t count, florin_arena_t *arena);
+    /* Called about every 250 ms, between batches; NULL when there is nothing to do. */
+    void (*idle)(void *state);
+    void (*stop)(void **state);
+} florin_handler_t;
+
+/* The whole program: options, configuration, key, threads. Returns the exit code. */
+int florin_worker_main(int argc, char **argv, const florin_handler_t *handler);
+
+/* Fills a reply's status and message (printf into the arena). */
+void florin_call_fail(florin_call_t *call, florin_arena_t *arena, Florin__V1__Status status,
+                      const char *format, ...) FLORIN_PRINTF(4, 5);
+
+/* The same from an error: INVALID to BAD_REQUEST, TOO_LARGE to TOO_LARGE, UNAVAILABLE, TIMEOUT and
+ * CONFLICT to UNAVAILABLE, all others to INTERNAL. */
+void florin_call_fail_error(florin_call_t *call, florin_arena_t *arena,
+                            const florin_error_t *error);
+
+#endif
