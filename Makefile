@@ -27,9 +27,10 @@ ifeq ($(VARIANT),failpoints)
 OPTIMISE += -DFLORIN_FAILPOINTS
 endif
 
-PKG_CFLAGS := $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(PKGS) 2>/dev/null))
-PKG_LIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
-CPPFLAGS   := -D_GNU_SOURCE -DFLORIN_VERSION='"$(VERSION)"' -I. -isystem $(BUILD)/proto $(PKG_CFLAGS)
+# Asked once, when first needed: the packages may have been installed by this very run.
+PKG_CFLAGS  = $(eval PKG_CFLAGS := $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(PKGS))))$(PKG_CFLAGS)
+PKG_LIBS    = $(eval PKG_LIBS := $(shell pkg-config --libs $(PKGS)))$(PKG_LIBS)
+CPPFLAGS    = -D_GNU_SOURCE -DFLORIN_VERSION='"$(VERSION)"' -I. -isystem $(BUILD)/proto $(PKG_CFLAGS)
 CFLAGS     := -std=c11 -g $(OPTIMISE) $(WARNINGS) $(HARDENING)
 COMPILE     = $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 LINK        = $(CC) $(LINK_HARDENING) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(PKG_LIBS) -lpthread
@@ -85,7 +86,7 @@ $(BINARIES):
 	@echo "  link     $@"
 	@$(LINK)
 
-all: $(BINARIES)
+all: $(BINARIES) ## build every program (the default)
 .DEFAULT_GOAL := all
 
 $(BUILD)/obj/%.o: %.c $(PROTO_H) Makefile
@@ -93,7 +94,8 @@ $(BUILD)/obj/%.o: %.c $(PROTO_H) Makefile
 	@echo "  compile  $<"
 	@$(COMPILE)
 
-$(PROTO_C) $(PROTO_H) &: proto/florin/v1/florin.proto
+# Everything is compiled after the messages, and so after the packages are there.
+$(PROTO_C) $(PROTO_H) &: proto/florin/v1/florin.proto | $(BUILD)/deps-build
 	@mkdir -p $(BUILD)/proto
 	@echo "  protoc   $<"
 	@protoc-c -Iproto --c_out=$(BUILD)/proto $<
@@ -123,5 +125,67 @@ $(BUILD)/test/$(1): $(BUILD)/obj/test/$(1).o $(call objects,test/$(dir $(1))supp
 endef
 $(foreach test,$(UNIT_SOURCES:test/%.c=%),$(eval $(call unit_test,$(test))))
 
-.PHONY: all
+# ---------------------------------------------------------------------------------- what to ask for
+
+# One stamp a purpose, made anew when the list of packages changes.
+$(BUILD)/deps-%: ops/deps
+	@ops/deps $*
+	@mkdir -p $(@D) && touch $@
+
+deps: ## install the packages it takes to build, run, test and lint
+	@ops/deps
+
+RUN ?= run
+
+run: all $(BUILD)/deps-run ## start a cluster in run/ and make the first payment on it
+	@ops/cluster up --dir $(RUN) --bin $(BUILD)/bin
+	@ops/first-payment --dir $(RUN) --bin $(BUILD)/bin
+
+stop: ## stop that cluster; its books stay in run/
+	@ops/cluster down --dir $(RUN)
+
+unit-tests: $(UNIT_TESTS)
+
+# Named failpoints are compiled into a build of their own.
+FAILPOINTS ?= $(BUILD)/failpoints
+failpoints: $(PROTO_H)
+	@$(MAKE) --no-print-directory VARIANT=failpoints BUILD=$(FAILPOINTS) all unit-tests
+
+export FLORIN_BIN = $(abspath $(BUILD)/bin)
+export FLORIN_BIN_FAILPOINTS = $(abspath $(FAILPOINTS)/bin)
+
+test: all unit-tests failpoints $(BUILD)/deps-run $(BUILD)/deps-test ## run all tests
+	@test/run $(BUILD)/test-logs $(UNIT_TESTS) \
+	    $(patsubst %,$(FAILPOINTS)/test/%,$(filter store/%,$(UNIT_SOURCES:test/%.c=%))) \
+	    test/system/run
+
+asan: ## run all tests under AddressSanitizer and UBSan
+	@$(MAKE) --no-print-directory VARIANT=asan BUILD=$(BUILD)/asan FAILPOINTS=$(FAILPOINTS) test
+
+C_SOURCES := $(shell git ls-files '*.c' '*.h' 2>/dev/null)
+SCRIPTS   := $(shell git grep -lE '^\#!.*bash' -- . 2>/dev/null)
+
+lint: $(PROTO_H) $(BUILD)/deps-lint ## check format, layers and code (clang-tidy, cppcheck, shellcheck)
+	@echo "  format"
+	@clang-format --dry-run -Werror $(C_SOURCES)
+	@echo "  layers"
+	@test/layers
+	@echo "  shellcheck"
+	@shellcheck $(SCRIPTS)
+	@echo "  cppcheck"
+	@cppcheck --quiet --std=c11 --enable=warning,performance,portability --error-exitcode=1 \
+	    --inline-suppr --suppressions-list=.cppcheck -I. -j$(shell nproc) \
+	    $(filter-out test/%,$(filter %.c,$(C_SOURCES)))
+	@echo "  clang-tidy"
+	@printf '%s\n' $(filter-out test/fuzz/%,$(filter %.c,$(C_SOURCES))) | xargs -P$(shell nproc) -n4 sh -c \
+	    'clang-tidy --quiet --warnings-as-errors="*" "$$@" -- -std=c11 $(CPPFLAGS) 2>/dev/null || exit 255' -
+
+help: ## this text
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 18
+
+clean: ## take the build away
+	rm -rf $(BUILD)
+
+.PHONY: all deps lint run stop unit-tests failpoints test asan help clean
+MAKEFLAGS += --jobs=$(shell nproc)
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
