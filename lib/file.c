@@ -1,0 +1,66 @@
+#include "lib/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int check(int fd, const char *path, mode_t forbidden, florin_error_t *error)
+{
+    struct stat st;
+    if (fstat(fd, &st) != 0)
+        return florin_error_set(error, FLORIN_ERROR_SYSTEM, "%s: %s", path, strerror(errno));
+    if (!S_ISREG(st.st_mode))
+        return florin_error_set(error, FLORIN_ERROR_CONFIG, "%s is no regular file", path);
+    if (st.st_mode & forbidden)
+        return florin_error_set(error, FLORIN_ERROR_CONFIG,
+                                "%s has mode %04o: others could read or change it; chmod 600 it",
+                                path, (unsigned)(st.st_mode & 07777));
+    if (st.st_size > FLORIN_FILE_BYTES_MAX)
+        return florin_error_set(error, FLORIN_ERROR_CONFIG, "%s is longer than %d bytes", path,
+                                FLORIN_FILE_BYTES_MAX);
+    return FLORIN_OK;
+}
+
+/* Fills `text` to the file's end; a file that grows meanwhile is cut at the bound. */
+static int fill(int fd, const char *path, char *text, florin_error_t *error)
+{
+    size_t used = 0;
+    while (used < FLORIN_FILE_BYTES_MAX) {
+        ssize_t got = read(fd, text + used, FLORIN_FILE_BYTES_MAX - used);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return florin_error_set(error, FLORIN_ERROR_SYSTEM, "%s: %s", path, strerror(errno));
+        if (got == 0)
+            break;
+        used += (size_t)got;
+    }
+    text[used] = '\0';
+    if (strlen(text) != used)
+        return florin_error_set(error, FLORIN_ERROR_CONFIG, "%s is no text: it has a NUL byte",
+                                path);
+    return FLORIN_OK;
+}
+
+int florin_file_read(const char *path, mode_t forbidden, char **text, florin_error_t *error)
+{
+    *text = NULL;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0)
+        return florin_error_set(error, FLORIN_ERROR_CONFIG, "%s: %s", path, strerror(errno));
+    int rc = check(fd, path, forbidden, error);
+    if (rc == FLORIN_OK) {
+        *text = calloc(1, FLORIN_FILE_BYTES_MAX + 1);
+        rc = *text ? fill(fd, path, *text, error)
+                   : florin_error_set(error, FLORIN_ERROR_MEMORY, "%s: no memory", path);
+    }
+    if (rc != FLORIN_OK) {
+        free(*text);
+        *text = NULL;
+    }
+    (void)close(fd);
+    return rc;
+}
