@@ -27,7 +27,7 @@ typedef struct {
     char message[FLORIN_ERROR_MESSAGE_BYTES]; /* what happened, to what, what to do */
 } florin_error_t;
 
-#define FLORIN_MUST_USE              __attribute__((warn_unused_result))
+#define FLORIN_MUST_USE            __attribute__((warn_unused_result))
 #define FLORIN_PRINTF(text, first) __attribute__((format(printf, text, first)))
 
 /* Writes the code and a message (cut at the buffer's end) into *error; returns the code, so that
