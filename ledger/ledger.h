@@ -8,7 +8,7 @@
  *     reset -> load_account*, load_transfer*, load_window* -> apply* -> changed accounts, new
  * transfers
  *
- * Events apply in order and each sees what came before. */
+ * All loads come before the first event. Events apply in order and each sees what came before. */
 #ifndef FLORIN_LEDGER_H
 #define FLORIN_LEDGER_H
 
@@ -108,12 +108,12 @@ typedef struct {
 } florin_transfer_event_t;
 
 typedef struct {
-    uint64_t timestamp; /* when created or exists, else 0 */
+    uint64_t timestamp; /* of the account when created or exists, else 0 */
     florin_account_result_t result;
 } florin_account_outcome_t;
 
 typedef struct {
-    uint64_t timestamp; /* when created or exists, else 0 */
+    uint64_t timestamp; /* of the transfer when created or exists, else 0 */
     florin_transfer_result_t result;
     florin_transfer_result_t first_result; /* with id_already_failed; else 0 */
 } florin_transfer_outcome_t;
@@ -121,13 +121,14 @@ typedef struct {
 /* A transfer whose id is spent: created, or refused for good (result other than created; then its
  * balances mean nothing). */
 typedef struct {
-    florin_transfer_t transfer;
+    florin_transfer_t transfer; /* its timestamp: when it was created or refused */
     florin_transfer_result_t result;
     florin_balances_t debit_after;  /* of the debit account, just after it */
     florin_balances_t credit_after; /* of the credit account */
 } florin_entry_t;
 
-/* What one account may debit in a rolling window, and what it has already. */
+/* What one account may debit in a rolling window, and what it has already. The maxima are meant
+ * as they stand: 0 allows nothing, the greatest number anything. */
 typedef struct {
     florin_id_t account_id;
     uint64_t sum, sum_max; /* minor units */
@@ -151,18 +152,20 @@ bool florin_ledger_load_account(florin_ledger_t *self, const florin_account_t *a
 bool florin_ledger_load_entry(florin_ledger_t *self, const florin_transfer_t *transfer,
                               florin_transfer_result_t result);
 
-/* What a loaded account may debit: a transfer past it is declined. Unknown account: false. */
+/* What a loaded account may debit: a transfer past it is declined. The latest window loaded for an
+ * account counts. Unknown account: false. */
 bool florin_ledger_load_window(florin_ledger_t *self, const florin_window_t *window);
 
 /* Applies the accounts or transfers of one request, in order; chains end with it. `count` events,
- * as many outcomes. False, and nothing done, when the ledger has no room for them. */
+ * as many outcomes. An amount above FLORIN_LEDGER_AMOUNT_MAX overflows. False, and nothing done,
+ * when the ledger has no room for them. */
 bool florin_ledger_open_accounts(florin_ledger_t *self, const florin_account_t *events,
                                  size_t count, florin_account_outcome_t *outcomes);
 bool florin_ledger_create_transfers(florin_ledger_t *self, const florin_transfer_event_t *events,
                                     size_t count, florin_transfer_outcome_t *outcomes);
 
 /* What has to be written since the reset. Borrowed until the next call that changes the ledger.
- * Accounts opened, and loaded accounts whose balances or flags changed, each once: */
+ * Accounts opened, and loaded accounts that a created transfer moved (be it by 0), each once: */
 size_t florin_ledger_opened_count(const florin_ledger_t *self);
 const florin_account_t *florin_ledger_opened(const florin_ledger_t *self, size_t index);
 size_t florin_ledger_changed_count(const florin_ledger_t *self);
