@@ -6,8 +6,12 @@
 #include "ledger/ledger.h"
 #include "lib/arena.h"
 
+/* The index of a field that is in no array. */
+#define FLORIN_CONVERT_NO_INDEX SIZE_MAX
+
 /* Each reads element `index` of a request's array; an error is FLORIN_ERROR_INVALID and names it:
- * "transfers[3].amount: ...". References are borrowed from the message. */
+ * "transfers[3].amount: ...". References are borrowed from the message. What the ledger has a
+ * result of its own for (a zero id, an unknown flag) is let through to it. */
 int florin_convert_id(const ProtobufCBinaryData *bytes, const char *field, size_t index,
                       florin_id_t *id, florin_error_t *error) FLORIN_MUST_USE;
 int florin_convert_account(const Florin__V1__Account *wire, size_t index, florin_account_t *account,

@@ -12,12 +12,13 @@
 #include "lib/config.h"
 #include "lib/error.h"
 
-/* One request of a batch. Everything lives in the batch's arena. */
+/* One request of a batch. Everything lives until the batch is answered. */
 typedef struct {
-    const Florin__V1__Request *request; /* whole and unpacked; operation may be any or none */
+    /* Whole and unpacked; the operation may be any or none. */
+    const Florin__V1__Request *request;
     const Florin__V1__RequestContext *context; /* never NULL */
-    Florin__V1__Reply
-        *reply; /* initialised, request_id set, status INTERNAL: the handler fills it */
+    /* Initialised, request_id set, status INTERNAL: the handler fills it. */
+    Florin__V1__Reply *reply;
 } florin_call_t;
 
 typedef struct {
@@ -26,9 +27,10 @@ typedef struct {
     const florin_setting_t *settings; /* beyond the runtime's own */
     size_t settings_count;
 
-    /* Makes the handler's state. What is away now may come later: fail only for what an operator
-     * has to mend. */
-    int (*start)(void **state, const florin_config_t *config, florin_error_t *error);
+    /* Makes the handler's state; config_path is the file that `config` was read from. What is away
+     * now may come later: fail only for what an operator has to mend. */
+    int (*start)(void **state, const florin_config_t *config, const char *config_path,
+                 florin_error_t *error);
     /* How many events the request brings, at least 1. Pure. */
     size_t (*weigh)(const Florin__V1__Request *request);
     /* Answers all calls: together at most FLORIN_BATCH_EVENTS_MAX events, or a single call. Replies
@@ -47,9 +49,15 @@ int florin_worker_main(int argc, char **argv, const florin_handler_t *handler);
 void florin_call_fail(florin_call_t *call, florin_arena_t *arena, Florin__V1__Status status,
                       const char *format, ...) FLORIN_PRINTF(4, 5);
 
-/* The same from an error: INVALID to BAD_REQUEST, TOO_LARGE to TOO_LARGE, UNAVAILABLE, TIMEOUT and
- * CONFLICT to UNAVAILABLE, all others to INTERNAL. */
+/* The same from an error: INVALID and NOT_FOUND to BAD_REQUEST, TOO_LARGE to TOO_LARGE,
+ * UNAVAILABLE, TIMEOUT and CONFLICT to UNAVAILABLE, all others to INTERNAL. */
 void florin_call_fail_error(florin_call_t *call, florin_arena_t *arena,
                             const florin_error_t *error);
+
+/* BAD_REQUEST for a request without an operation, or with one that `service` does not have. */
+void florin_call_fail_operation(florin_call_t *call, florin_arena_t *arena, const char *service);
+
+/* Says that the batch's arena had no room for the reply. */
+void florin_call_fail_memory(florin_call_t *call, florin_arena_t *arena);
 
 #endif

@@ -1,0 +1,142 @@
+#include "workers/runtime/dialog.h"
+
+#include <string.h>
+
+#include "florin/v1/florin.pb-c.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+
+/* Messages that are taken from one broker before the others, and the timers, have their turn. */
+#define TURN_MESSAGES_MAX 256
+
+typedef struct {
+    const florin_dialog_options_t *options;
+    florin_link_t links[FLORIN_BROKERS_MAX];
+    size_t held[FLORIN_BROKERS_MAX]; /* requests that the batch thread has, by broker */
+    size_t held_count;               /* of all brokers */
+    size_t held_bytes;
+    uint64_t drain_ms; /* when the drain began; 0: not yet */
+} dialog_t;
+
+static size_t job_bytes(const florin_job_t *job)
+{
+    return zmq_msg_size(&job->body) + zmq_msg_size(&job->context) + zmq_msg_size(&job->token);
+}
+
+/* Answers a request that this worker has no room for. */
+static void refuse(dialog_t *self, florin_job_t *job, uint64_t now_ms)
+{
+    static char text[] = "this worker holds as much as it takes; try again after a pause";
+    Florin__V1__Reply reply = FLORIN__V1__REPLY__INIT;
+    reply.status = FLORIN__V1__STATUS__STATUS_BUSY;
+    reply.message = text;
+    size_t bytes = florin__v1__reply__get_packed_size(&reply);
+    if (zmq_msg_init_size(&job->reply, bytes) == 0) {
+        florin__v1__reply__pack(&reply, zmq_msg_data(&job->reply));
+        florin_link_reply(&self->links[job->link], job, now_ms);
+    }
+    florin_job_destroy(&job);
+}
+
+static void hand_over(dialog_t *self, florin_job_t *job, uint64_t now_ms)
+{
+    size_t bytes = job_bytes(job);
+    if (self->held[job->link] >= self->options->link.credit ||
+        self->held_bytes + bytes > FLORIN_WORKER_HELD_BYTES_MAX ||
+        !florin_job_send(self->options->pair, job)) {
+        refuse(self, job, now_ms);
+        return;
+    }
+    self->held[job->link]++;
+    self->held_count++;
+    self->held_bytes += bytes;
+}
+
+static void receive_requests(dialog_t *self, florin_link_t *link, uint64_t now_ms)
+{
+    florin_job_t *job;
+    for (unsigned i = 0; i < TURN_MESSAGES_MAX && florin_link_receive(link, now_ms, &job); i++)
+        if (job)
+            hand_over(self, job, now_ms);
+}
+
+static void send_replies(dialog_t *self, uint64_t now_ms)
+{
+    florin_job_t *job;
+    while (florin_job_receive(self->options->pair, &job)) {
+        self->held[job->link]--;
+        self->held_count--;
+        self->held_bytes -= job_bytes(job);
+        florin_link_reply(&self->links[job->link], job, now_ms);
+        florin_job_destroy(&job);
+    }
+}
+
+static void begin_drain(dialog_t *self, uint64_t now_ms)
+{
+    florin_log(FLORIN_LOG_INFO, "drain", "told to end: %zu requests are under way",
+               self->held_count);
+    self->drain_ms = now_ms;
+    for (size_t i = 0; i < self->options->endpoints_count; i++)
+        florin_link_drain(&self->links[i]);
+}
+
+/* Requests that were on the way when DISCONNECT went out are still taken for one heartbeat's time:
+ * the broker need not wait for this worker's death to send them to another. */
+static bool drained(const dialog_t *self, uint64_t now_ms)
+{
+    return self->drain_ms && self->held_count == 0 &&
+           now_ms - self->drain_ms >= self->options->link.heartbeat_ms;
+}
+
+static bool overdue(const dialog_t *self, uint64_t now_ms)
+{
+    return self->drain_ms && now_ms - self->drain_ms >= FLORIN_WORKER_DRAIN_MS;
+}
+
+/* Waits until something can be read or a timer is due. Returns true when told to end. */
+static bool wait_for_work(dialog_t *self, uint64_t due_ms)
+{
+    zmq_pollitem_t items[FLORIN_BROKERS_MAX + 2] = {
+        {.fd = self->options->signal_fd, .events = self->drain_ms ? 0 : ZMQ_POLLIN},
+        {.socket = self->options->pair, .events = ZMQ_POLLIN}};
+    int count = 2;
+    for (size_t i = 0; i < self->options->endpoints_count; i++)
+        if (self->links[i].socket)
+            items[count++] =
+                (zmq_pollitem_t){.socket = self->links[i].socket, .events = ZMQ_POLLIN};
+    uint64_t now_ms = florin_clock_ms();
+    zmq_poll(items, count, due_ms > now_ms ? (long)(due_ms - now_ms) : 0);
+    return items[0].revents != 0;
+}
+
+/* One turn of the links: first what has arrived, then what time asks for, so that a process that
+ * was stopped for a while doesn't take brokers for silent whose heartbeats it has not read yet. */
+static uint64_t turn(dialog_t *self)
+{
+    uint64_t now_ms = florin_clock_ms(), due_ms = now_ms + self->options->link.heartbeat_ms;
+    send_replies(self, now_ms);
+    for (size_t i = 0; i < self->options->endpoints_count; i++) {
+        receive_requests(self, &self->links[i], now_ms);
+        uint64_t link_ms = florin_link_turn(&self->links[i], now_ms);
+        due_ms = link_ms < due_ms ? link_ms : due_ms;
+    }
+    return due_ms;
+}
+
+bool florin_dialog_run(const florin_dialog_options_t *options)
+{
+    dialog_t self = {.options = options};
+    for (size_t i = 0; i < options->endpoints_count; i++)
+        florin_link_init(&self.links[i], &options->link, options->endpoints[i], i);
+
+    uint64_t due_ms = turn(&self);
+    while (!drained(&self, florin_clock_ms()) && !overdue(&self, florin_clock_ms())) {
+        if (wait_for_work(&self, due_ms) && !self.drain_ms)
+            begin_drain(&self, florin_clock_ms());
+        due_ms = turn(&self);
+    }
+    for (size_t i = 0; i < options->endpoints_count; i++)
+        florin_link_close(&self.links[i]);
+    return self.held_count == 0;
+}

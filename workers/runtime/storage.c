@@ -1,0 +1,30 @@
+#include "workers/runtime/storage.h"
+
+#include "lib/log.h"
+
+static uint32_t milliseconds(const florin_config_t *config, const char *path, uint64_t fallback)
+{
+    return (uint32_t)florin_config_number(config, path, fallback);
+}
+
+int florin_storage_open(const florin_config_t *config, florin_store_t **store,
+                        florin_error_t *error)
+{
+    const florin_store_options_t options = {
+        .control = florin_config_text(config, "store/control", NULL),
+        .connect_timeout_ms = milliseconds(config, "store/connect_timeout_ms", 1000),
+        .statement_timeout_ms = milliseconds(config, "store/statement_timeout_ms", 5000),
+        .in_doubt_after_ms = milliseconds(config, "store/in_doubt_after_ms", 1000),
+    };
+    if (florin_store_new(&options, store, error))
+        return error->code;
+    int code = florin_store_connect(*store, error);
+    if (code == 0)
+        return 0;
+    if (code == FLORIN_ERROR_CONFIG) {
+        florin_store_destroy(store);
+        return code;
+    }
+    florin_log(FLORIN_LOG_WARN, "store_away", "%s; trying again when it is needed", error->message);
+    return 0;
+}

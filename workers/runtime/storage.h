@@ -1,0 +1,30 @@
+/* The store, as a worker's configuration describes it. */
+#ifndef FLORIN_STORAGE_H
+#define FLORIN_STORAGE_H
+
+#include "lib/config.h"
+#include "store/store.h"
+
+/* The settings that florin_storage_open reads, for a handler's table. */
+#define FLORIN_STORAGE_SETTINGS(connect_ms, statement_ms)                                          \
+    {"store/control",                                                                              \
+     FLORIN_SETTING_TEXT,                                                                          \
+     NULL,                                                                                         \
+     0,                                                                                            \
+     0,                                                                                            \
+     "libpq connection string of the control database"},                                           \
+        {"store/connect_timeout_ms",     FLORIN_SETTING_NUMBER, connect_ms, 10, 60000,             \
+         "longest wait for a connection"},                                                         \
+        {"store/statement_timeout_ms",  FLORIN_SETTING_NUMBER, statement_ms, 10, 60000,            \
+         "longest wait for a statement"},                                                          \
+    {                                                                                              \
+        "store/in_doubt_after_ms", FLORIN_SETTING_NUMBER, "1000", 100, 3600000,                    \
+            "age at which a prepared transaction is resolved"                                      \
+    }
+
+/* Makes the store and tries to connect. A database that is away is logged and may come later; what
+ * only an operator can mend, such as a schema of another version, is an error. */
+int florin_storage_open(const florin_config_t *config, florin_store_t **store,
+                        florin_error_t *error) FLORIN_MUST_USE;
+
+#endif

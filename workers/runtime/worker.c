@@ -1,0 +1,348 @@
+#include "workers/runtime/worker.h"
+
+#include <argp.h>
+#include <libgen.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "lib/clock.h"
+#include "lib/keys.h"
+#include "lib/log.h"
+#include "workers/runtime/batch.h"
+#include "workers/runtime/dialog.h"
+
+#define INSTANCE_BYTES_MAX 64
+#define SETTINGS_MAX       64
+#define HELLO_BYTES_MAX    512
+#define USAGE_EXIT_CODE    2
+
+static const florin_setting_t runtime_settings[] = {
+    {"worker/broker", FLORIN_SETTING_TEXT, NULL, 0, 0, "a broker's workers' endpoint; repeatable"},
+    {"worker/broker_key", FLORIN_SETTING_TEXT, "", 0, 0, "the brokers' NAME.pub"},
+    {"worker/key", FLORIN_SETTING_TEXT, "", 0, 0, "this worker's NAME.key"},
+    {"worker/instance", FLORIN_SETTING_TEXT, "", 0, 0, "this worker's name in logs and status"},
+    {"worker/credit", FLORIN_SETTING_NUMBER, "256", 1, FLORIN_WORKER_CREDIT_MAX,
+     "requests that a broker may send before it has replies"},
+    {"worker/weight", FLORIN_SETTING_NUMBER, "1", 1, FLORIN_WORKER_WEIGHT_MAX,
+     "share of the work under the weighted policy"},
+    {"worker/heartbeat_ms", FLORIN_SETTING_NUMBER, "250", 10, 10000, "time between heartbeats"},
+    {"worker/log", FLORIN_SETTING_TEXT, "info", 0, 0, "debug, info, warn or error"},
+};
+#define RUNTIME_SETTINGS (sizeof(runtime_settings) / sizeof(runtime_settings[0]))
+
+typedef struct {
+    const florin_handler_t *handler;
+    const char *config_path; /* as given */
+    bool check_only;
+    char instance[INSTANCE_BYTES_MAX];
+    florin_config_t *config;
+    const char *endpoints[FLORIN_BROKERS_MAX]; /* owned by config */
+    size_t endpoints_count;                    /* as many as the file names: may be too many */
+    uint8_t hello[HELLO_BYTES_MAX];
+    florin_link_options_t link;
+    void *zmq;
+    int signal_fd;
+} worker_t;
+
+static error_t parse_option(int key, char *argument, struct argp_state *state)
+{
+    worker_t *self = state->input;
+    switch (key) {
+    case 'c':
+        self->config_path = argument;
+        return 0;
+    case 'i':
+        if (*argument == '\0' || strlen(argument) >= INSTANCE_BYTES_MAX)
+            argp_error(state, "--instance: 1 to %d characters", INSTANCE_BYTES_MAX - 1);
+        (void)snprintf(self->instance, sizeof(self->instance), "%s", argument);
+        return 0;
+    case 'k':
+        self->check_only = true;
+        return 0;
+    case ARGP_KEY_END:
+        if (!self->config_path)
+            argp_error(state, "--config FILE is needed");
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static void parse_options(worker_t *self, int argc, char **argv)
+{
+    static const struct argp_option options[] = {
+        {"config", 'c', "FILE", 0, "Configuration (ZPL)", 0},
+        {"instance", 'i', "NAME", 0, "This worker's name, in place of worker/instance", 0},
+        {"check", 'k', NULL, 0, "Check the configuration and keys, then end", 0},
+        {0}};
+    static char version[128];
+    char doc[128];
+    (void)snprintf(doc, sizeof(doc), "Serves %s: takes requests from Florin's brokers.",
+                   self->handler->service);
+    const struct argp parser = {options, parse_option, NULL, doc, NULL, NULL, NULL};
+    (void)snprintf(version, sizeof(version), "%s %s", self->handler->program, FLORIN_VERSION);
+    argp_program_version = version;
+    argp_err_exit_status = USAGE_EXIT_CODE;
+    argp_parse(&parser, argc, argv, 0, NULL, self);
+}
+
+/* ------------------------------------------------------------------------------ configuration */
+
+static void visit_setting(void *self_p, const char *name, const char *value)
+{
+    worker_t *self = self_p;
+    if (strcmp(name, "broker") != 0)
+        return;
+    if (self->endpoints_count < FLORIN_BROKERS_MAX)
+        self->endpoints[self->endpoints_count] = value;
+    self->endpoints_count++;
+}
+
+static bool starts_with(const char *text, const char *prefix)
+{
+    return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+static int read_endpoints(worker_t *self, bool curve, florin_error_t *error)
+{
+    florin_config_each(self->config, "worker", visit_setting, self);
+    if (self->endpoints_count > FLORIN_BROKERS_MAX)
+        return florin_error_set(error, FLORIN_ERROR_CONFIG,
+                                "%s: %zu times worker/broker; at most %d", self->config_path,
+                                self->endpoints_count, FLORIN_BROKERS_MAX);
+    for (size_t i = 0; i < self->endpoints_count; i++) {
+        const char *endpoint = self->endpoints[i];
+        bool tcp = starts_with(endpoint, "tcp://");
+        if (!tcp && !starts_with(endpoint, "ipc://"))
+            return florin_error_set(error, FLORIN_ERROR_CONFIG,
+                                    "%s: worker/broker %s begins with neither tcp:// nor ipc://",
+                                    self->config_path, endpoint);
+        if (tcp && !curve)
+            return florin_error_set(error, FLORIN_ERROR_CONFIG,
+                                    "%s: worker/broker %s is TCP and needs worker/key and "
+                                    "worker/broker_key",
+                                    self->config_path, endpoint);
+    }
+    return 0;
+}
+
+/* A path in the configuration, relative to the file's folder. */
+static int resolve_path(const worker_t *self, const char *path, char *resolved, size_t bytes,
+                        florin_error_t *error)
+{
+    char copy[PATH_MAX];
+    int copied = snprintf(copy, sizeof(copy), "%s", self->config_path);
+    int length = *path == '/' ? snprintf(resolved, bytes, "%s", path)
+                              : snprintf(resolved, bytes, "%s/%s", dirname(copy), path);
+    if (copied >= (int)sizeof(copy) || length >= (int)bytes)
+        return florin_error_set(error, FLORIN_ERROR_CONFIG, "%s: path too long: %s",
+                                self->config_path, path);
+    return 0;
+}
+
+static int read_keys(worker_t *self, bool *curve, florin_error_t *error)
+{
+    const char *key = florin_config_text(self->config, "worker/key", "");
+    const char *broker_key = florin_config_text(self->config, "worker/broker_key", "");
+    char path[PATH_MAX];
+    *curve = *key && *broker_key;
+    if (!*curve && !*key && !*broker_key)
+        return 0;
+    if (!*curve)
+        return florin_error_set(error, FLORIN_ERROR_CONFIG,
+                                "%s: worker/key and worker/broker_key go together",
+                                self->config_path);
+    if (resolve_path(self, key, path, sizeof(path), error) ||
+        florin_keys_load(path, &self->link.cert, error) ||
+        resolve_path(self, broker_key, path, sizeof(path), error))
+        return error->code;
+    return florin_keys_load_public(path, self->link.broker_key, error);
+}
+
+static int check_settings(const worker_t *self, florin_error_t *error)
+{
+    florin_setting_t settings[SETTINGS_MAX];
+    size_t count = RUNTIME_SETTINGS + self->handler->settings_count;
+    if (count > SETTINGS_MAX)
+        return florin_error_set(error, FLORIN_ERROR_INTERNAL, "%zu settings", count);
+    memcpy(settings, runtime_settings, sizeof(runtime_settings));
+    if (self->handler->settings_count > 0)
+        memcpy(settings + RUNTIME_SETTINGS, self->handler->settings,
+               self->handler->settings_count * sizeof(settings[0]));
+    return florin_config_check(self->config, settings, count, error);
+}
+
+static int name_instance(worker_t *self, florin_error_t *error)
+{
+    const char *instance = florin_config_text(self->config, "worker/instance", "");
+    if (*self->instance)
+        return 0; /* the option goes first */
+    int length = *instance ? snprintf(self->instance, sizeof(self->instance), "%s", instance)
+                           : snprintf(self->instance, sizeof(self->instance), "%s-%ld",
+                                      self->handler->service, (long)getpid());
+    if (length >= (int)sizeof(self->instance))
+        return florin_error_set(error, FLORIN_ERROR_CONFIG,
+                                "%s: worker/instance has more than %d characters",
+                                self->config_path, INSTANCE_BYTES_MAX - 1);
+    return 0;
+}
+
+static int pack_hello(worker_t *self, florin_error_t *error)
+{
+    static char version[] = FLORIN_VERSION;
+    Florin__V1__WorkerHello hello = FLORIN__V1__WORKER_HELLO__INIT;
+    hello.credit = (uint32_t)florin_config_number(self->config, "worker/credit", 256);
+    hello.weight = (uint32_t)florin_config_number(self->config, "worker/weight", 1);
+    hello.instance = self->instance;
+    hello.version = version;
+    if (florin__v1__worker_hello__get_packed_size(&hello) > sizeof(self->hello))
+        return florin_error_set(error, FLORIN_ERROR_INTERNAL, "the hello is too long");
+    self->link.service = self->handler->service;
+    self->link.hello = self->hello;
+    self->link.hello_bytes = florin__v1__worker_hello__pack(&hello, self->hello);
+    self->link.credit = hello.credit;
+    self->link.heartbeat_ms =
+        (unsigned)florin_config_number(self->config, "worker/heartbeat_ms", 250);
+    return 0;
+}
+
+static int configure(worker_t *self, florin_error_t *error)
+{
+    florin_log_level_t level;
+    bool curve = false;
+    if (florin_config_load(self->config_path, &self->config, error) ||
+        check_settings(self, error) || name_instance(self, error))
+        return error->code;
+    const char *log = florin_config_text(self->config, "worker/log", "info");
+    if (florin_log_level_parse(log, &level))
+        return florin_error_set(error, FLORIN_ERROR_CONFIG,
+                                "%s: worker/log is %s; it is debug, info, warn or error",
+                                self->config_path, log);
+    florin_log_open(self->handler->program, self->instance, level);
+    if (read_keys(self, &curve, error) || read_endpoints(self, curve, error))
+        return error->code;
+    return pack_hello(self, error);
+}
+
+/* ------------------------------------------------------------------------------ the two threads */
+
+/* SIGTERM and SIGINT come as bytes to read; blocked before any thread is there, so in all. */
+static int catch_signals(worker_t *self, florin_error_t *error)
+{
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    (void)signal(SIGPIPE, SIG_IGN);
+    if (pthread_sigmask(SIG_BLOCK, &signals, NULL) == 0)
+        self->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (self->signal_fd < 0)
+        return florin_error_set(error, FLORIN_ERROR_SYSTEM, "can't catch signals: %m");
+    return 0;
+}
+
+/* One end of the pair between the threads: without a high water mark, for the dialog counts what is
+ * under way itself. */
+static void *open_pair(void *zmq, int (*attach)(void *socket, const char *endpoint))
+{
+    const int none = 0;
+    void *socket = zmq_socket(zmq, ZMQ_PAIR);
+    if (socket && zmq_setsockopt(socket, ZMQ_SNDHWM, &none, sizeof(none)) == 0 &&
+        zmq_setsockopt(socket, ZMQ_RCVHWM, &none, sizeof(none)) == 0 &&
+        zmq_setsockopt(socket, ZMQ_LINGER, &none, sizeof(none)) == 0 &&
+        attach(socket, "inproc://batch") == 0)
+        return socket;
+    if (socket)
+        zmq_close(socket);
+    return NULL;
+}
+
+/* Waits for the batch thread's end, at most a drain's time: it may be in idle work. */
+static bool join(pthread_t thread)
+{
+    struct timespec until;
+    (void)clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += FLORIN_WORKER_DRAIN_MS / 1000;
+    return pthread_timedjoin_np(thread, NULL, &until) == 0;
+}
+
+/* Runs the dialog in this thread, beside the batch thread, until told to end. */
+static int serve(worker_t *self, void *pair, const florin_batch_options_t *batch, pthread_t thread,
+                 florin_error_t *error)
+{
+    florin_job_t *started;
+    zmq_pollitem_t item = {.socket = pair, .events = ZMQ_POLLIN};
+    while (!florin_job_receive(pair, &started)) /* start has bounds of its own */
+        zmq_poll(&item, 1, -1);
+    if (batch->error.code) {
+        *error = batch->error;
+        (void)pthread_join(thread, NULL);
+        return error->code;
+    }
+    florin_log(FLORIN_LOG_INFO, "worker_started", "%s %s serves %s", self->handler->program,
+               FLORIN_VERSION, self->handler->service);
+    const florin_dialog_options_t dialog = {.link = self->link,
+                                            .endpoints = self->endpoints,
+                                            .endpoints_count = self->endpoints_count,
+                                            .pair = pair,
+                                            .signal_fd = self->signal_fd};
+    bool drained = florin_dialog_run(&dialog);
+    florin_job_send(pair, NULL);
+    if (!join(thread) || !drained) {
+        florin_log(FLORIN_LOG_ERROR, "drain_failed",
+                   "a batch was still running after %u ms; the brokers will ask other workers",
+                   FLORIN_WORKER_DRAIN_MS);
+        _exit(EXIT_FAILURE); /* the thread is in the database still: nothing may be freed */
+    }
+    florin_log(FLORIN_LOG_INFO, "worker_stopped", "all that was under way is answered");
+    return 0;
+}
+
+static int run(worker_t *self, florin_error_t *error)
+{
+    pthread_t thread;
+    self->zmq = self->link.zmq = zmq_ctx_new();
+    void *pair = open_pair(self->zmq, zmq_bind), *peer = open_pair(self->zmq, zmq_connect);
+    florin_batch_options_t batch = {.handler = self->handler,
+                                    .config = self->config,
+                                    .config_path = self->config_path,
+                                    .pair = peer};
+    int code;
+    if (!pair || !peer || pthread_create(&thread, NULL, florin_batch_run, &batch)) {
+        code = florin_error_set(error, FLORIN_ERROR_SYSTEM, "can't start a thread: %m");
+        if (peer)
+            zmq_close(peer);
+    } else {
+        code = serve(self, pair, &batch, thread, error);
+    }
+    if (pair)
+        zmq_close(pair);
+    zmq_ctx_term(self->zmq);
+    return code;
+}
+
+int florin_worker_main(int argc, char **argv, const florin_handler_t *handler)
+{
+    worker_t self = {.handler = handler, .signal_fd = -1};
+    florin_error_t error = {0};
+    parse_options(&self, argc, argv);
+    int code = sodium_init() < 0 ? florin_error_set(&error, FLORIN_ERROR_SYSTEM, "no randomness")
+                                 : configure(&self, &error);
+    if (code == 0 && !self.check_only && (code = catch_signals(&self, &error)) == 0)
+        code = run(&self, &error);
+    if (code)
+        (void)fprintf(stderr, "%s: %s\n", handler->program, error.message);
+    else if (self.check_only)
+        (void)printf("%s: configuration is good\n", self.config_path);
+    if (self.signal_fd >= 0)
+        close(self.signal_fd);
+    zcert_destroy(&self.link.cert);
+    florin_config_destroy(&self.config);
+    return code ? EXIT_FAILURE : EXIT_SUCCESS;
+}
