@@ -179,8 +179,8 @@ static void worker_messages_are_read(void **state)
     clear(&hello);
 
     /* A hello with nothing but defaults has no bytes; it is a hello all the same. */
-    message_t empty = MAKE("w", "", "MDPW01", "\1", "accounts", "");
-    empty.frames[5].data = NULL;
+    message_t empty = MAKE("w", "", "MDPW01", "\1", "accounts");
+    empty.frames[empty.count++] = (florin_slice_t){.data = NULL, .size = 0};
     assert_int_equal(florin_mdp_worker_msg_parse(empty.frames, empty.count, &msg), FLORIN_OK);
     assert_non_null(msg.hello.data);
     assert_int_equal(msg.hello.size, 0);
