@@ -1,0 +1,40 @@
+/* The accounts worker's state and its operations, one function each; main.c joins them. */
+#ifndef FLORIN_ACCOUNTS_H
+#define FLORIN_ACCOUNTS_H
+
+#include "store/store.h"
+#include "workers/runtime/worker.h"
+
+#define FLORIN_STATEMENT_LIMIT_DEFAULT 100
+
+/* Room for one batch; taken once. */
+typedef struct {
+    florin_store_t *store;
+    florin_ledger_t *ledger;
+    florin_account_t accounts[FLORIN_BATCH_EVENTS_MAX]; /* to open, or found */
+    florin_account_outcome_t outcomes[FLORIN_BATCH_EVENTS_MAX];
+    florin_store_request_t requests[FLORIN_BATCH_REQUESTS_MAX];
+    florin_call_t *merged[FLORIN_BATCH_REQUESTS_MAX]; /* the calls behind `requests` */
+    florin_id_t ids[FLORIN_BATCH_EVENTS_MAX];
+    florin_statement_entry_t entries[FLORIN_STATEMENT_ENTRIES_MAX];
+    florin_trial_row_t rows[FLORIN_TRIAL_ROWS_MAX];
+} florin_accounts_t;
+
+/* Each answers those of the calls that ask for its operation, and leaves the others alone. */
+
+/* All calls' accounts as one batch of the books. */
+void florin_accounts_open(florin_accounts_t *self, florin_call_t *calls, size_t count,
+                          florin_arena_t *arena);
+/* All calls' ids with one read. */
+void florin_accounts_lookup(florin_accounts_t *self, florin_call_t *calls, size_t count,
+                            florin_arena_t *arena);
+void florin_accounts_statement(florin_accounts_t *self, florin_call_t *calls, size_t count,
+                               florin_arena_t *arena);
+/* One trial balance for all that ask. */
+void florin_accounts_trial_balance(florin_accounts_t *self, florin_call_t *calls, size_t count,
+                                   florin_arena_t *arena);
+
+/* The entries that a statement's page may have; 0 in the request means the default. */
+size_t florin_accounts_statement_limit(const Florin__V1__StatementRequest *request);
+
+#endif

@@ -1,0 +1,83 @@
+/* florin-accounts: opens accounts and reads them, their statements and the trial balance. */
+#include <stdlib.h>
+
+#include "workers/accounts/accounts.h"
+#include "workers/runtime/storage.h"
+
+static const florin_setting_t settings[] = {FLORIN_STORAGE_SETTINGS("1000", "5000")};
+
+static void stop(void **state)
+{
+    florin_accounts_t *self = *state;
+    florin_ledger_destroy(&self->ledger);
+    florin_store_destroy(&self->store);
+    free(self);
+    *state = NULL;
+}
+
+static int start(void **state, const florin_config_t *config, const char *config_path,
+                 florin_error_t *error)
+{
+    (void)config_path;
+    florin_accounts_t *self = calloc(1, sizeof(*self));
+    if (!self)
+        return florin_error_set(error, FLORIN_ERROR_MEMORY, "no memory for a batch of accounts");
+    *state = self;
+    self->ledger = florin_ledger_new();
+    int code = self->ledger
+                   ? florin_storage_open(config, &self->store, error)
+                   : florin_error_set(error, FLORIN_ERROR_MEMORY, "no memory for a ledger");
+    if (code)
+        stop(state);
+    return code;
+}
+
+/* At least 1; a statement weighs what its page may bring. */
+static size_t weigh(const Florin__V1__Request *request)
+{
+    size_t events = 1;
+    if (request->operation_case == FLORIN__V1__REQUEST__OPERATION_OPEN_ACCOUNTS)
+        events = request->open_accounts->n_accounts;
+    else if (request->operation_case == FLORIN__V1__REQUEST__OPERATION_LOOKUP_ACCOUNTS)
+        events = request->lookup_accounts->n_ids;
+    else if (request->operation_case == FLORIN__V1__REQUEST__OPERATION_STATEMENT)
+        events = florin_accounts_statement_limit(request->statement);
+    return events > 0 ? events : 1;
+}
+
+static bool known(const Florin__V1__Request *request)
+{
+    switch (request->operation_case) {
+    case FLORIN__V1__REQUEST__OPERATION_OPEN_ACCOUNTS:
+    case FLORIN__V1__REQUEST__OPERATION_LOOKUP_ACCOUNTS:
+    case FLORIN__V1__REQUEST__OPERATION_STATEMENT:
+    case FLORIN__V1__REQUEST__OPERATION_TRIAL_BALANCE:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void handle(void *state, florin_call_t *calls, size_t count, florin_arena_t *arena)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!known(calls[i].request))
+            florin_call_fail_operation(&calls[i], arena, "accounts");
+    florin_accounts_open(state, calls, count, arena);
+    florin_accounts_lookup(state, calls, count, arena);
+    florin_accounts_statement(state, calls, count, arena);
+    florin_accounts_trial_balance(state, calls, count, arena);
+}
+
+int main(int argc, char **argv)
+{
+    const florin_handler_t handler = {.service = "accounts",
+                                      .program = "florin-accounts",
+                                      .settings = settings,
+                                      .settings_count = sizeof(settings) / sizeof(settings[0]),
+                                      .start = start,
+                                      .weigh = weigh,
+                                      .handle = handle,
+                                      .stop = stop};
+    return florin_worker_main(argc, argv, &handler);
+}

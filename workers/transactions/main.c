@@ -1,0 +1,116 @@
+/* florin-transactions: moves money. Asks risk about each batch, books it, and ends what a dead
+ * coordinator left in doubt. */
+#include <stdlib.h>
+
+#include "lib/clock.h"
+#include "lib/log.h"
+#include "workers/runtime/storage.h"
+#include "workers/transactions/transactions.h"
+
+#define RESOLVE_MS 1000
+
+static const florin_setting_t settings[] = {
+    FLORIN_STORAGE_SETTINGS("1000", "5000"),
+    {"transactions/risk_timeout_ms", FLORIN_SETTING_NUMBER, "1000", 10, 60000,
+     "longest wait for risk's answer"},
+    {"client/broker", FLORIN_SETTING_TEXT, NULL, 0, 0, "a broker's clients' endpoint; repeatable"},
+    {"client/broker_key", FLORIN_SETTING_TEXT, "", 0, 0, "the brokers' NAME.pub"},
+    {"client/key", FLORIN_SETTING_TEXT, "", 0, 0, "this worker's NAME.key as a client of risk"},
+    {"client/timeout_ms", FLORIN_SETTING_NUMBER, "1000", 10, 60000,
+     "not used here: transactions/risk_timeout_ms is"},
+};
+
+static void stop(void **state)
+{
+    florin_transactions_t *self = *state;
+    florin_verdicts_clear(&self->verdicts);
+    florin_client_destroy(&self->verdicts.client);
+    florin_ledger_destroy(&self->ledger);
+    florin_store_destroy(&self->store);
+    free(self);
+    *state = NULL;
+}
+
+/* The client that asks risk. Half its time goes to the first broker: a silent one must leave time
+ * for the next. */
+static int open_client(florin_transactions_t *self, const florin_config_t *config,
+                       const char *config_path, florin_error_t *error)
+{
+    florin_client_options_t options = {0};
+    if (florin_client_options_load(config_path, &options, error))
+        return error->code;
+    options.timeout_ms =
+        (uint32_t)florin_config_number(config, "transactions/risk_timeout_ms", 1000);
+    options.try_timeout_ms = options.timeout_ms / 2;
+    int code = florin_client_new(&options, &self->verdicts.client, error);
+    florin_client_options_clear(&options);
+    return code;
+}
+
+static int start(void **state, const florin_config_t *config, const char *config_path,
+                 florin_error_t *error)
+{
+    florin_transactions_t *self = calloc(1, sizeof(*self));
+    if (!self)
+        return florin_error_set(error, FLORIN_ERROR_MEMORY, "no memory for a batch of transfers");
+    *state = self;
+    self->ledger = florin_ledger_new();
+    int code = self->ledger
+                   ? open_client(self, config, config_path, error)
+                   : florin_error_set(error, FLORIN_ERROR_MEMORY, "no memory for a ledger");
+    if (code == 0)
+        code = florin_storage_open(config, &self->store, error);
+    if (code)
+        stop(state);
+    return code;
+}
+
+/* At least 1. */
+static size_t weigh(const Florin__V1__Request *request)
+{
+    size_t events = 1;
+    if (request->operation_case == FLORIN__V1__REQUEST__OPERATION_CREATE_TRANSFERS)
+        events = request->create_transfers->n_transfers;
+    else if (request->operation_case == FLORIN__V1__REQUEST__OPERATION_LOOKUP_TRANSFERS)
+        events = request->lookup_transfers->n_ids;
+    return events > 0 ? events : 1;
+}
+
+static void handle(void *state, florin_call_t *calls, size_t count, florin_arena_t *arena)
+{
+    for (size_t i = 0; i < count; i++)
+        if (calls[i].request->operation_case != FLORIN__V1__REQUEST__OPERATION_CREATE_TRANSFERS &&
+            calls[i].request->operation_case != FLORIN__V1__REQUEST__OPERATION_LOOKUP_TRANSFERS)
+            florin_call_fail_operation(&calls[i], arena, "transactions");
+    florin_transactions_create(state, calls, count, arena);
+    florin_transactions_lookup(state, calls, count, arena);
+}
+
+static void idle(void *state)
+{
+    florin_transactions_t *self = state;
+    if (florin_clock_ms() < self->resolve_ms)
+        return;
+    size_t resolved = 0;
+    florin_error_t error = {0};
+    if (florin_store_resolve(self->store, &resolved, &error))
+        florin_log(FLORIN_LOG_DEBUG, "resolve_failed", "%s", error.message);
+    else if (resolved > 0)
+        florin_log(FLORIN_LOG_WARN, "resolved", "ended %zu prepared transactions left in doubt",
+                   resolved);
+    self->resolve_ms = florin_clock_ms() + RESOLVE_MS;
+}
+
+int main(int argc, char **argv)
+{
+    const florin_handler_t handler = {.service = "transactions",
+                                      .program = "florin-transactions",
+                                      .settings = settings,
+                                      .settings_count = sizeof(settings) / sizeof(settings[0]),
+                                      .start = start,
+                                      .weigh = weigh,
+                                      .handle = handle,
+                                      .idle = idle,
+                                      .stop = stop};
+    return florin_worker_main(argc, argv, &handler);
+}

@@ -1,0 +1,53 @@
+/* The transactions worker's state and its operations; main.c joins them. */
+#ifndef FLORIN_TRANSACTIONS_H
+#define FLORIN_TRANSACTIONS_H
+
+#include "client/florin.h"
+#include "store/store.h"
+#include "workers/runtime/worker.h"
+
+/* What risk said of a batch: one answer, held until the next batch. */
+typedef struct {
+    florin_client_t *client;
+    Florin__V1__Reply *reply; /* NULL: it could not be asked */
+    bool away;                /* as the log last said */
+    florin_window_limit_t limits[FLORIN_BATCH_EVENTS_MAX];
+    size_t limits_count;
+} florin_verdicts_t;
+
+/* Room for one batch; taken once. */
+typedef struct {
+    florin_store_t *store;
+    florin_ledger_t *ledger;
+    florin_verdicts_t verdicts;
+    uint64_t resolve_ms; /* when to look for prepared transactions next */
+    florin_transfer_event_t events[FLORIN_BATCH_EVENTS_MAX];
+    Florin__V1__Transfer *wires[FLORIN_BATCH_EVENTS_MAX]; /* the messages behind `events` */
+    florin_transfer_outcome_t outcomes[FLORIN_BATCH_EVENTS_MAX];
+    florin_store_request_t requests[FLORIN_BATCH_REQUESTS_MAX];
+    florin_call_t *merged[FLORIN_BATCH_REQUESTS_MAX]; /* the calls behind `requests` */
+    florin_id_t ids[FLORIN_BATCH_EVENTS_MAX];
+    florin_entry_t entries[FLORIN_BATCH_EVENTS_MAX];
+} florin_transactions_t;
+
+/* Asks risk about a whole batch in one message and writes a verdict into each event. Anything but a
+ * sound answer in time makes every verdict UNAVAILABLE. */
+void florin_verdicts_ask(florin_verdicts_t *self, Florin__V1__Transfer **wires,
+                         florin_transfer_event_t *events, size_t count);
+
+/* Why the transfer at `index` of the batch was declined: what risk said or, when it was a window
+ * that the books counted under their locks, the kinds of limit that this window has. Borrowed until
+ * the next batch, or in the arena. */
+bool florin_verdicts_reasons(const florin_verdicts_t *self, size_t index,
+                             const florin_transfer_t *transfer, florin_arena_t *arena,
+                             Florin__V1__RiskReason **reasons, size_t *count);
+
+void florin_verdicts_clear(florin_verdicts_t *self);
+
+/* Each answers those of the calls that ask for its operation, and leaves the others alone. */
+void florin_transactions_create(florin_transactions_t *self, florin_call_t *calls, size_t count,
+                                florin_arena_t *arena);
+void florin_transactions_lookup(florin_transactions_t *self, florin_call_t *calls, size_t count,
+                                florin_arena_t *arena);
+
+#endif
