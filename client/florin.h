@@ -13,39 +13,48 @@
 #include "florin/v1/florin.pb-c.h"
 #include "lib/error.h"
 
+/* What a shared libflorin exports. */
+#ifndef FLORIN_API
+#define FLORIN_API __attribute__((visibility("default")))
+#endif
+
 typedef struct florin_client florin_client_t;
 
 typedef struct {
-    const char *const
-        *brokers; /* "tcp://127.0.0.1:5555" or "ipc://...", at most FLORIN_BROKERS_MAX */
+    /* "tcp://127.0.0.1:5555" or "ipc://...", at most FLORIN_BROKERS_MAX, the preferred one first */
+    const char *const *brokers;
     size_t brokers_count;
-    const char *broker_key_path; /* the brokers' NAME.pub; NULL: no Curve (ipc only) */
+    const char *broker_key_path; /* all brokers' NAME.pub; NULL: no Curve (ipc only) */
     const char *key_path;        /* this client's NAME.key; with broker_key_path */
     uint32_t timeout_ms;         /* for one request, retries included; 0: 10,000 */
     uint32_t try_timeout_ms;     /* silence after which the next broker is tried; 0: 2,500 */
-    uint32_t in_flight_max;      /* requests under way at once; 0: 1,024 */
+    uint32_t in_flight_max;      /* requests under way at once, at most 65,536; 0: 1,024 */
+    void *texts;                 /* what florin_client_options_load keeps; else NULL */
 } florin_client_options_t;
 
 /* Reads the options from a ZPL file: client/broker (one or more), client/broker_key, client/key,
  * client/timeout_ms. Paths are relative to the file. The texts live until
  * florin_client_options_clear. */
-int florin_client_options_load(const char *path, florin_client_options_t *options,
-                               florin_error_t *error) FLORIN_MUST_USE;
-void florin_client_options_clear(florin_client_options_t *options);
+FLORIN_API int florin_client_options_load(const char *path, florin_client_options_t *options,
+                                          florin_error_t *error) FLORIN_MUST_USE;
+FLORIN_API void florin_client_options_clear(florin_client_options_t *options);
 
 /* Connects in the background; what is wrong with the options is an error at once. */
-int florin_client_new(const florin_client_options_t *options, florin_client_t **client,
-                      florin_error_t *error) FLORIN_MUST_USE;
+FLORIN_API int florin_client_new(const florin_client_options_t *options, florin_client_t **client,
+                                 florin_error_t *error) FLORIN_MUST_USE;
 /* Ends requests under way with FLORIN_ERROR_UNAVAILABLE. */
-void florin_client_destroy(florin_client_t **self_p);
+FLORIN_API void florin_client_destroy(florin_client_t **self_p);
 
 /* One request and its reply. *reply is the caller's to free with florin__v1__reply__free_unpacked
  * (reply, NULL). A reply of any status is success here, but BUSY, EXPIRED, UNAVAILABLE and
- * NO_SERVICE are tried again until the time is up; then the last such reply is given.
- * FLORIN_ERROR_TIMEOUT: no broker answered in time. FLORIN_ERROR_TOO_LARGE: not sent. */
-int florin_client_call(florin_client_t *self, const char *service,
-                       const Florin__V1__Request *request, Florin__V1__Reply **reply,
-                       florin_error_t *error) FLORIN_MUST_USE;
+ * NO_SERVICE are tried again until the time is up; then the last such reply is given, unless it
+ * says "not begun" and another try may have been carried out.
+ * FLORIN_ERROR_TIMEOUT: no broker answered in time; the message says how each of them stands.
+ * FLORIN_ERROR_TOO_LARGE: not sent. FLORIN_ERROR_INVALID: the service's name is none, or what
+ * answers under it speaks no Florin. */
+FLORIN_API int florin_client_call(florin_client_t *self, const char *service,
+                                  const Florin__V1__Request *request, Florin__V1__Reply **reply,
+                                  florin_error_t *error) FLORIN_MUST_USE;
 
 /* Called once for each request submitted, from florin_client_process or florin_client_destroy.
  * `reply` is NULL when `error` has a code other than 0; it is freed after the call. May submit
@@ -54,17 +63,18 @@ typedef void(florin_client_reply_fn)(void *arg, const Florin__V1__Reply *reply,
                                      const florin_error_t *error);
 
 /* Sends without waiting. FLORIN_ERROR_UNAVAILABLE when in_flight_max are under way. */
-int florin_client_submit(florin_client_t *self, const char *service,
-                         const Florin__V1__Request *request, florin_client_reply_fn *fn, void *arg,
-                         florin_error_t *error) FLORIN_MUST_USE;
+FLORIN_API int florin_client_submit(florin_client_t *self, const char *service,
+                                    const Florin__V1__Request *request, florin_client_reply_fn *fn,
+                                    void *arg, florin_error_t *error) FLORIN_MUST_USE;
 
 /* Waits up to timeout_ms for something to do, does it, and returns how many requests are under way.
- * The descriptor becomes readable when there may be something to do; call process also at least
- * every 100 ms while requests are under way. */
-size_t florin_client_process(florin_client_t *self, uint32_t timeout_ms);
-int florin_client_fd(const florin_client_t *self);
+ * The descriptor becomes readable when there may be something to do. Its edge may have been taken
+ * by florin_client_submit: call process with 0 before waiting for it, and at least every 100 ms
+ * while requests are under way. */
+FLORIN_API size_t florin_client_process(florin_client_t *self, uint32_t timeout_ms);
+FLORIN_API int florin_client_fd(const florin_client_t *self);
 
 /* A status's name in lower case without its prefix: "busy". Static. */
-const char *florin_status_name(Florin__V1__Status status);
+FLORIN_API const char *florin_status_name(Florin__V1__Status status);
 
 #endif

@@ -1,0 +1,104 @@
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/florin.h"
+#include "lib/config.h"
+#include "lib/limits.h"
+
+static const florin_setting_t settings[] = {
+    {"client/broker", FLORIN_SETTING_TEXT, NULL, 0, 0,
+     "where a broker listens, tcp://HOST:PORT or ipc://PATH; repeat it for each, preferred first"},
+    {"client/broker_key", FLORIN_SETTING_TEXT, "", 0, 0, "the brokers' public key file, NAME.pub"},
+    {"client/key", FLORIN_SETTING_TEXT, "", 0, 0, "this client's secret key file, NAME.key"},
+    {"client/timeout_ms", FLORIN_SETTING_NUMBER, "10000", 1, 3600000,
+     "time for one request, retries included"},
+};
+
+/* What the options point into. */
+typedef struct {
+    florin_config_t *config;
+    const char *brokers[FLORIN_BROKERS_MAX];
+    size_t brokers_count;
+    bool too_many;
+    char broker_key_path[PATH_MAX];
+    char key_path[PATH_MAX];
+} texts_t;
+
+static void visit_broker(void *arg, const char *name, const char *value)
+{
+    texts_t *texts = arg;
+    if (strcmp(name, "broker") != 0)
+        return;
+    if (texts->brokers_count < FLORIN_BROKERS_MAX)
+        texts->brokers[texts->brokers_count++] = value;
+    else
+        texts->too_many = true;
+}
+
+/* Writes `value`, relative to the folder of the file at `base`, as a path; *path is NULL when the
+ * value is empty. */
+static int resolve(const char *base, const char *value, char *buffer, const char **path,
+                   florin_error_t *error)
+{
+    *path = NULL;
+    if (*value == '\0')
+        return 0;
+    const char *slash = strrchr(base, '/');
+    int folder_bytes = *value != '/' && slash ? (int)(slash - base + 1) : 0;
+    int length = snprintf(buffer, PATH_MAX, "%.*s%s", folder_bytes, base, value);
+    if (length < 0 || length >= PATH_MAX)
+        return florin_error_set(error, FLORIN_ERROR_CONFIG, "%s: the path %s is too long", base,
+                                value);
+    *path = buffer;
+    return 0;
+}
+
+static int read_options(const char *path, texts_t *texts, florin_client_options_t *options,
+                        florin_error_t *error)
+{
+    int rc = florin_config_load(path, &texts->config, error);
+    if (rc != 0)
+        return rc;
+    rc = florin_config_check(texts->config, settings, sizeof settings / sizeof *settings, error);
+    if (rc != 0)
+        return rc;
+    (void)florin_config_each(texts->config, "client", visit_broker, texts);
+    if (texts->too_many)
+        return florin_error_set(error, FLORIN_ERROR_CONFIG, "%s: client/broker: at most %d may be",
+                                path, FLORIN_BROKERS_MAX);
+    options->brokers = texts->brokers;
+    options->brokers_count = texts->brokers_count;
+    options->timeout_ms = (uint32_t)florin_config_number(texts->config, "client/timeout_ms", 10000);
+    rc = resolve(path, florin_config_text(texts->config, "client/broker_key", ""),
+                 texts->broker_key_path, &options->broker_key_path, error);
+    if (rc != 0)
+        return rc;
+    return resolve(path, florin_config_text(texts->config, "client/key", ""), texts->key_path,
+                   &options->key_path, error);
+}
+
+int florin_client_options_load(const char *path, florin_client_options_t *options,
+                               florin_error_t *error)
+{
+    *options = (florin_client_options_t){0};
+    texts_t *texts = calloc(1, sizeof *texts);
+    if (!texts)
+        return florin_error_set(error, FLORIN_ERROR_MEMORY, "no memory for %s", path);
+    options->texts = texts;
+    int rc = read_options(path, texts, options, error);
+    if (rc != 0)
+        florin_client_options_clear(options);
+    return rc;
+}
+
+void florin_client_options_clear(florin_client_options_t *options)
+{
+    texts_t *texts = options->texts;
+    if (texts) {
+        florin_config_destroy(&texts->config);
+        free(texts);
+    }
+    *options = (florin_client_options_t){0};
+}
