@@ -44,10 +44,11 @@ static int read_calls(florin_accounts_t *self, size_t first, size_t last, const 
     for (size_t i = first; i < last; i++) {
         size_t count = 0;
         for (size_t k = 0; k < self->requests[i].events_count && from + count < found; k++)
-            count += self->accounts[from + count].id == *ids++;
+            count += self->accounts[from + count].id == ids[k];
         if (!fill(self->merged[i]->reply, self->accounts + from, count, arena))
             florin_call_fail_memory(self->merged[i], arena);
         from += count;
+        ids += self->requests[i].events_count;
     }
     return 0;
 }

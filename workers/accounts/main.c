@@ -4,7 +4,7 @@
 #include "workers/accounts/accounts.h"
 #include "workers/runtime/storage.h"
 
-static const florin_setting_t settings[] = {FLORIN_STORAGE_SETTINGS("1000", "5000")};
+static const florin_setting_t settings[] = {FLORIN_STORAGE_SETTINGS(1000, 5000)};
 
 static void stop(void **state)
 {
@@ -25,7 +25,7 @@ static int start(void **state, const florin_config_t *config, const char *config
     *state = self;
     self->ledger = florin_ledger_new();
     int code = self->ledger
-                   ? florin_storage_open(config, &self->store, error)
+                   ? florin_storage_open(config, 1000, 5000, &self->store, error)
                    : florin_error_set(error, FLORIN_ERROR_MEMORY, "no memory for a ledger");
     if (code)
         stop(state);

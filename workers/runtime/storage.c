@@ -7,13 +7,13 @@ static uint32_t milliseconds(const florin_config_t *config, const char *path, ui
     return (uint32_t)florin_config_number(config, path, fallback);
 }
 
-int florin_storage_open(const florin_config_t *config, florin_store_t **store,
-                        florin_error_t *error)
+int florin_storage_open(const florin_config_t *config, uint64_t connect_ms, uint64_t statement_ms,
+                        florin_store_t **store, florin_error_t *error)
 {
     const florin_store_options_t options = {
         .control = florin_config_text(config, "store/control", NULL),
-        .connect_timeout_ms = milliseconds(config, "store/connect_timeout_ms", 1000),
-        .statement_timeout_ms = milliseconds(config, "store/statement_timeout_ms", 5000),
+        .connect_timeout_ms = milliseconds(config, "store/connect_timeout_ms", connect_ms),
+        .statement_timeout_ms = milliseconds(config, "store/statement_timeout_ms", statement_ms),
         .in_doubt_after_ms = milliseconds(config, "store/in_doubt_after_ms", 1000),
     };
     if (florin_store_new(&options, store, error))

@@ -5,7 +5,8 @@
 #include "lib/config.h"
 #include "store/store.h"
 
-/* The settings that florin_storage_open reads, for a handler's table. */
+/* The settings that florin_storage_open reads, for a handler's table; the timeouts (ms) are what
+ * holds when the file names none. */
 #define FLORIN_STORAGE_SETTINGS(connect_ms, statement_ms)                                          \
     {"store/control",                                                                              \
      FLORIN_SETTING_TEXT,                                                                          \
@@ -13,9 +14,9 @@
      0,                                                                                            \
      0,                                                                                            \
      "libpq connection string of the control database"},                                           \
-        {"store/connect_timeout_ms",     FLORIN_SETTING_NUMBER, connect_ms, 10, 60000,             \
+        {"store/connect_timeout_ms",     FLORIN_SETTING_NUMBER, #connect_ms, 10, 60000,            \
          "longest wait for a connection"},                                                         \
-        {"store/statement_timeout_ms",  FLORIN_SETTING_NUMBER, statement_ms, 10, 60000,            \
+        {"store/statement_timeout_ms",  FLORIN_SETTING_NUMBER, #statement_ms, 10, 60000,           \
          "longest wait for a statement"},                                                          \
     {                                                                                              \
         "store/in_doubt_after_ms", FLORIN_SETTING_NUMBER, "1000", 100, 3600000,                    \
@@ -23,8 +24,9 @@
     }
 
 /* Makes the store and tries to connect. A database that is away is logged and may come later; what
- * only an operator can mend, such as a schema of another version, is an error. */
-int florin_storage_open(const florin_config_t *config, florin_store_t **store,
-                        florin_error_t *error) FLORIN_MUST_USE;
+ * only an operator can mend, such as a schema of another version, is an error. The timeouts are
+ * those of the table. */
+int florin_storage_open(const florin_config_t *config, uint64_t connect_ms, uint64_t statement_ms,
+                        florin_store_t **store, florin_error_t *error) FLORIN_MUST_USE;
 
 #endif

@@ -68,10 +68,11 @@ static int read_calls(florin_transactions_t *self, size_t first, size_t last,
     for (size_t i = first; i < last; i++) {
         size_t count = 0;
         for (size_t k = 0; k < self->requests[i].events_count && from + count < found; k++)
-            count += self->entries[from + count].transfer.id == *ids++;
+            count += self->entries[from + count].transfer.id == ids[k];
         if (!fill(self->merged[i]->reply, self->entries + from, count, arena))
             florin_call_fail_memory(self->merged[i], arena);
         from += count;
+        ids += self->requests[i].events_count;
     }
     return 0;
 }

@@ -10,7 +10,7 @@
 #define RESOLVE_MS 1000
 
 static const florin_setting_t settings[] = {
-    FLORIN_STORAGE_SETTINGS("1000", "5000"),
+    FLORIN_STORAGE_SETTINGS(1000, 5000),
     {"transactions/risk_timeout_ms", FLORIN_SETTING_NUMBER, "1000", 10, 60000,
      "longest wait for risk's answer"},
     {"client/broker", FLORIN_SETTING_TEXT, NULL, 0, 0, "a broker's clients' endpoint; repeatable"},
@@ -59,7 +59,7 @@ static int start(void **state, const florin_config_t *config, const char *config
                    ? open_client(self, config, config_path, error)
                    : florin_error_set(error, FLORIN_ERROR_MEMORY, "no memory for a ledger");
     if (code == 0)
-        code = florin_storage_open(config, &self->store, error);
+        code = florin_storage_open(config, 1000, 5000, &self->store, error);
     if (code)
         stop(state);
     return code;
