@@ -7,7 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int check(int fd, const char *path, mode_t forbidden, florin_error_t *error)
+/* How many bytes to read. */
+static int measure(int fd, const char *path, mode_t forbidden, size_t *bytes, florin_error_t *error)
 {
     struct stat st;
     if (fstat(fd, &st) != 0)
@@ -21,15 +22,16 @@ static int check(int fd, const char *path, mode_t forbidden, florin_error_t *err
     if (st.st_size > FLORIN_FILE_BYTES_MAX)
         return florin_error_set(error, FLORIN_ERROR_CONFIG, "%s is longer than %d bytes", path,
                                 FLORIN_FILE_BYTES_MAX);
+    *bytes = (size_t)st.st_size;
     return FLORIN_OK;
 }
 
-/* Fills `text` to the file's end; a file that grows meanwhile is cut at the bound. */
-static int fill(int fd, const char *path, char *text, florin_error_t *error)
+/* Fills `text` from the file, which may have become shorter meanwhile. */
+static int fill(int fd, const char *path, char *text, size_t bytes, florin_error_t *error)
 {
     size_t used = 0;
-    while (used < FLORIN_FILE_BYTES_MAX) {
-        ssize_t got = read(fd, text + used, FLORIN_FILE_BYTES_MAX - used);
+    while (used < bytes) {
+        ssize_t got = read(fd, text + used, bytes - used);
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
@@ -51,10 +53,11 @@ int florin_file_read(const char *path, mode_t forbidden, char **text, florin_err
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
         return florin_error_set(error, FLORIN_ERROR_CONFIG, "%s: %s", path, strerror(errno));
-    int rc = check(fd, path, forbidden, error);
+    size_t bytes = 0;
+    int rc = measure(fd, path, forbidden, &bytes, error);
     if (rc == FLORIN_OK) {
-        *text = calloc(1, FLORIN_FILE_BYTES_MAX + 1);
-        rc = *text ? fill(fd, path, *text, error)
+        *text = malloc(bytes + 1);
+        rc = *text ? fill(fd, path, *text, bytes, error)
                    : florin_error_set(error, FLORIN_ERROR_MEMORY, "%s: no memory", path);
     }
     if (rc != FLORIN_OK) {
