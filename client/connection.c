@@ -58,7 +58,7 @@ static int start_monitor(florin_connection_t *self, void *context, size_t index)
         return -1;
     int events = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH |
                  ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
-                 ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CONNECT_RETRIED;
+                 ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CLOSED;
     self->monitor = zmq_socket(context, ZMQ_PAIR);
     if (!self->monitor || zmq_socket_monitor(self->socket, address, events) != 0)
         return -1;
@@ -222,16 +222,13 @@ static bool take_event(florin_connection_t *self, uint16_t event)
         self->trouble = "the broker does not know this key (its .pub file belongs in the broker's "
                         "folder of clients)";
         break;
-    case ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL:
-    case ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL:
-        self->trouble = "the broker broke off the handshake (is client/broker_key its key?)";
-        break;
-    case ZMQ_EVENT_DISCONNECTED:
-        if (self->up)
-            self->trouble = "the connection was lost";
-        break;
-    default: /* CONNECT_RETRIED */
+    case ZMQ_EVENT_CLOSED: /* an attempt to connect */
         self->trouble = "nothing listens there";
+        break;
+    default: /* DISCONNECTED, or the handshake failed in another way */
+        self->trouble = self->up ? "the connection was lost"
+                                 : "the broker broke off the handshake (is client/broker_key its "
+                                   "public key?)";
         break;
     }
     self->up = false;

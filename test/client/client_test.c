@@ -1,0 +1,580 @@
+/* libflorin against brokers that answer, refuse, fall silent, die and talk nonsense. */
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <sys/stat.h>
+
+#include <cmocka.h>
+
+#include "lib/clock.h"
+#include "lib/keys.h"
+#include "lib/limits.h"
+#include "test/client/support/fake_broker.h"
+
+#define OK          FLORIN__V1__STATUS__STATUS_OK
+#define BUSY        FLORIN__V1__STATUS__STATUS_BUSY
+#define PATIENCE_MS 5000
+
+typedef struct {
+    char folder[64];
+    fake_broker_t brokers[2];
+    const char *endpoints[2];
+    florin_client_options_t options;
+    florin_client_t *client;
+} world_t;
+
+/* How a request ended. */
+typedef struct {
+    int calls;
+    int code;
+    Florin__V1__Status status;
+    char text[FLORIN_ERROR_MESSAGE_BYTES]; /* the error's message, or the reply's */
+} ending_t;
+
+static void on_reply(void *arg, const Florin__V1__Reply *reply, const florin_error_t *error)
+{
+    ending_t *ending = arg;
+    ending->calls++;
+    ending->code = error->code;
+    assert_true((reply == NULL) == (error->code != 0));
+    if (reply)
+        ending->status = reply->status;
+    (void)snprintf(ending->text, sizeof ending->text, "%s",
+                   reply ? reply->message : error->message);
+}
+
+static Florin__V1__Request a_request(void)
+{
+    static Florin__V1__TrialBalanceRequest empty = FLORIN__V1__TRIAL_BALANCE_REQUEST__INIT;
+    Florin__V1__Request request = FLORIN__V1__REQUEST__INIT;
+    request.operation_case = FLORIN__V1__REQUEST__OPERATION_TRIAL_BALANCE;
+    request.trial_balance = &empty;
+    return request;
+}
+
+static void submit(world_t *world, ending_t *ending)
+{
+    Florin__V1__Request request = a_request();
+    memset(ending, 0, sizeof *ending);
+    assert_int_equal(
+        florin_client_submit(world->client, "accounts", &request, on_reply, ending, NULL), 0);
+}
+
+static void wait_for(world_t *world, const ending_t *ending)
+{
+    uint64_t deadline = florin_clock_ms() + PATIENCE_MS;
+    while (ending->calls == 0) {
+        (void)florin_client_process(world->client, 2);
+        if (florin_clock_ms() > deadline)
+            fail_msg("the request did not end");
+    }
+}
+
+static void start_client(world_t *world)
+{
+    florin_error_t error = {0};
+    if (florin_client_new(&world->options, &world->client, &error) != 0)
+        fail_msg("%s", error.message);
+}
+
+static int set_up(void **state)
+{
+    world_t *world = calloc(1, sizeof *world);
+    (void)snprintf(world->folder, sizeof world->folder, "/tmp/florin-client-test-XXXXXX");
+    if (!mkdtemp(world->folder))
+        return -1;
+    for (size_t i = 0; i < 2; i++) {
+        char endpoint[128];
+        (void)snprintf(endpoint, sizeof endpoint, "ipc://%s/broker%zu", world->folder, i);
+        fake_broker_start(&world->brokers[i], endpoint, NULL);
+        world->endpoints[i] = world->brokers[i].endpoint;
+    }
+    world->options = (florin_client_options_t){.brokers = world->endpoints, .brokers_count = 1};
+    *state = world;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    world_t *world = *state;
+    florin_client_destroy(&world->client);
+    for (size_t i = 0; i < 2; i++)
+        fake_broker_stop(&world->brokers[i]);
+    zdir_t *folder = zdir_new(world->folder, NULL);
+    zdir_remove(folder, true);
+    zdir_destroy(&folder);
+    free(world);
+    return 0;
+}
+
+static void gives_the_reply(void **state)
+{
+    world_t *world = *state;
+    start_client(world);
+    ending_t ending;
+    submit(world, &ending);
+    fake_request_t request;
+    fake_broker_expect(&world->brokers[0], world->client, &request);
+    assert_string_equal(request.service, "accounts");
+    const uint8_t body[] = {13 << 3 | 2, 0}; /* field 13, an empty message */
+    assert_int_equal(request.body_bytes, sizeof body);
+    assert_memory_equal(request.body, body, sizeof body);
+    fake_broker_answer(&world->brokers[0], &request, OK, "hello");
+    wait_for(world, &ending);
+    assert_int_equal(ending.code, 0);
+    assert_int_equal(ending.status, OK);
+    assert_string_equal(ending.text, "hello");
+    assert_int_equal(florin_client_process(world->client, 0), 0);
+}
+
+static void tries_again_after_busy(void **state)
+{
+    world_t *world = *state;
+    start_client(world);
+    ending_t ending;
+    submit(world, &ending);
+    fake_request_t first, second;
+    fake_broker_expect(&world->brokers[0], world->client, &first);
+    fake_broker_answer(&world->brokers[0], &first, BUSY, "");
+    fake_broker_expect(&world->brokers[0], world->client, &second);
+    assert_memory_equal(first.path, second.path, 6);
+    assert_memory_not_equal(first.path, second.path, 8);
+    assert_memory_equal(first.body, second.body, sizeof first.body);
+    fake_broker_answer(&world->brokers[0], &second, OK, "");
+    wait_for(world, &ending);
+    assert_int_equal(ending.status, OK);
+}
+
+static void gives_busy_when_the_time_is_up(void **state)
+{
+    world_t *world = *state;
+    world->options.timeout_ms = 200;
+    start_client(world);
+    ending_t ending;
+    submit(world, &ending);
+    uint64_t deadline = florin_clock_ms() + PATIENCE_MS;
+    int tries = 0;
+    while (ending.calls == 0 && florin_clock_ms() < deadline) {
+        fake_request_t request;
+        (void)florin_client_process(world->client, 2);
+        if (fake_broker_receive(&world->brokers[0], &request)) {
+            fake_broker_answer(&world->brokers[0], &request, BUSY, "full");
+            tries++;
+        }
+    }
+    assert_int_equal(ending.code, 0);
+    assert_int_equal(ending.status, BUSY);
+    assert_in_range(tries, 2, 20);
+}
+
+/* A try that was never answered may have been carried out: "busy, not begun" would be a lie. */
+static void never_says_not_begun_when_it_may_have(void **state)
+{
+    world_t *world = *state;
+    world->options.timeout_ms = 400;
+    world->options.try_timeout_ms = 50;
+    start_client(world);
+    ending_t ending;
+    submit(world, &ending);
+    fake_request_t request;
+    fake_broker_expect(&world->brokers[0], world->client, &request);
+    uint64_t deadline = florin_clock_ms() + PATIENCE_MS;
+    while (ending.calls == 0 && florin_clock_ms() < deadline) {
+        (void)florin_client_process(world->client, 2);
+        if (fake_broker_receive(&world->brokers[0], &request))
+            fake_broker_answer(&world->brokers[0], &request, BUSY, "");
+    }
+    assert_int_equal(ending.code, FLORIN_ERROR_TIMEOUT);
+    assert_non_null(strstr(ending.text, "it may have been done"));
+}
+
+static void fails_over_when_silent(void **state)
+{
+    world_t *world = *state;
+    world->options.brokers_count = 2;
+    world->options.try_timeout_ms = 50;
+    start_client(world);
+    ending_t ending;
+    submit(world, &ending);
+    fake_request_t first, second;
+    fake_broker_expect(&world->brokers[0], world->client, &first);
+    fake_broker_expect(&world->brokers[1], world->client, &second);
+    assert_memory_equal(first.path, second.path, 6);
+    /* The refusal of the try given up is nothing now; the answer to the second try counts. */
+    fake_broker_answer(&world->brokers[0], &first, BUSY, "");
+    fake_broker_answer(&world->brokers[1], &second, OK, "second");
+    wait_for(world, &ending);
+    assert_string_equal(ending.text, "second");
+    /* It stays with the broker that answered; doubles of the old reply end nothing. */
+    ending_t next;
+    submit(world, &next);
+    fake_broker_answer(&world->brokers[0], &first, OK, "late");
+    fake_broker_answer(&world->brokers[1], &second, OK, "double");
+    fake_broker_expect(&world->brokers[1], world->client, &second);
+    fake_broker_answer(&world->brokers[1], &second, OK, "next");
+    wait_for(world, &next);
+    assert_string_equal(next.text, "next");
+    assert_int_equal(ending.calls, 1);
+}
+
+static void takes_the_late_answer_of_an_earlier_try(void **state)
+{
+    world_t *world = *state;
+    world->options.brokers_count = 2;
+    world->options.try_timeout_ms = 50;
+    start_client(world);
+    ending_t ending;
+    submit(world, &ending);
+    fake_request_t first, second;
+    fake_broker_expect(&world->brokers[0], world->client, &first);
+    fake_broker_expect(&world->brokers[1], world->client, &second);
+    fake_broker_answer(&world->brokers[0], &first, OK, "first");
+    wait_for(world, &ending);
+    assert_string_equal(ending.text, "first");
+    fake_broker_answer(&world->brokers[1], &second, OK, "second");
+    for (int i = 0; i < 20; i++)
+        (void)florin_client_process(world->client, 1);
+    assert_int_equal(ending.calls, 1);
+}
+
+static void fails_over_at_once_when_the_broker_dies(void **state)
+{
+    world_t *world = *state;
+    world->options.brokers_count = 2;
+    world->options.timeout_ms = 60000;
+    world->options.try_timeout_ms = 60000;
+    start_client(world);
+    ending_t ending;
+    submit(world, &ending);
+    fake_request_t request;
+    fake_broker_expect(&world->brokers[0], world->client, &request);
+    fake_broker_stop(&world->brokers[0]);
+    fake_broker_expect(&world->brokers[1], world->client, &request);
+    fake_broker_answer(&world->brokers[1], &request, OK, "");
+    wait_for(world, &ending);
+    assert_int_equal(ending.status, OK);
+}
+
+static void sends_again_when_the_only_broker_comes_back(void **state)
+{
+    world_t *world = *state;
+    world->options.try_timeout_ms = 10000;
+    char endpoint[128];
+    (void)snprintf(endpoint, sizeof endpoint, "%s", world->endpoints[0]);
+    start_client(world);
+    ending_t ending;
+    submit(world, &ending);
+    fake_request_t request;
+    fake_broker_expect(&world->brokers[0], world->client, &request);
+    fake_broker_stop(&world->brokers[0]);
+    fake_broker_start(&world->brokers[0], endpoint, NULL);
+    fake_broker_expect(&world->brokers[0], world->client, &request);
+    fake_broker_answer(&world->brokers[0], &request, OK, "");
+    wait_for(world, &ending);
+    assert_int_equal(ending.status, OK);
+}
+
+static void says_that_nothing_listens(void **state)
+{
+    world_t *world = *state;
+    world->options.timeout_ms = 150;
+    fake_broker_stop(&world->brokers[0]);
+    start_client(world);
+    ending_t ending;
+    submit(world, &ending);
+    wait_for(world, &ending);
+    assert_int_equal(ending.code, FLORIN_ERROR_TIMEOUT);
+    assert_non_null(strstr(ending.text, "nothing listens there"));
+    assert_non_null(strstr(ending.text, "nothing was done"));
+}
+
+#define FRAME(text)                                                                                \
+    {                                                                                              \
+        text, sizeof text - 1                                                                      \
+    }
+static void drops_garbage(void **state)
+{
+    world_t *world = *state;
+    start_client(world);
+    ending_t ending;
+    submit(world, &ending);
+    fake_request_t request;
+    fake_broker_expect(&world->brokers[0], world->client, &request);
+    fake_broker_t *broker = &world->brokers[0];
+    fake_frame_t path = {request.path, sizeof request.path};
+    fake_frame_t vectors[][6] = {
+        {FRAME("")},
+        {FRAME("x")},
+        {path},
+        {path, FRAME("")},
+        {path, FRAME(""), FRAME("MDPC01")},
+        {path, FRAME(""), FRAME("MDPC01"), FRAME("accounts")},
+        {path, FRAME(""), FRAME("MDPW01"), FRAME("accounts"), FRAME("")},
+        {path, FRAME(""), FRAME("MDPC0"), FRAME("accounts"), FRAME("")},
+        {path, FRAME(""), FRAME("MDPC01"), FRAME("account"), FRAME("")},
+        {path, FRAME(""), FRAME("MDPC01"), FRAME("accounts2"), FRAME("")},
+        {path, path, FRAME(""), FRAME("MDPC01"), FRAME("accounts"), FRAME("")},
+        {path, FRAME(""), FRAME("MDPC01"), FRAME("accounts"), FRAME("a"), FRAME("b")},
+        {FRAME("short"), FRAME(""), FRAME("MDPC01"), FRAME("accounts"), FRAME("")},
+        {FRAME("\377\377\377\377\377\377\377\377"), FRAME(""), FRAME("MDPC01"), FRAME("accounts"),
+         FRAME("")},
+    };
+    for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++) {
+        size_t count = 0;
+        while (count < 6 && vectors[i][count].bytes)
+            count++;
+        fake_broker_send(broker, &request, count, vectors[i]);
+    }
+    fake_frame_t many[100];
+    for (size_t i = 0; i < 100; i++)
+        many[i] = path;
+    fake_broker_send(broker, &request, 100, many);
+    fake_broker_answer(broker, &request, OK, "real");
+    wait_for(world, &ending);
+    assert_string_equal(ending.text, "real");
+}
+
+static void refuses_a_reply_that_is_no_protobuf(void **state)
+{
+    world_t *world = *state;
+    start_client(world);
+    ending_t ending;
+    submit(world, &ending);
+    fake_request_t request;
+    fake_broker_expect(&world->brokers[0], world->client, &request);
+    fake_frame_t frames[] = {
+        {request.path, 8}, FRAME(""), FRAME("MDPC01"), FRAME("accounts"), FRAME("\377\377")};
+    fake_broker_send(&world->brokers[0], &request, 5, frames);
+    wait_for(world, &ending);
+    assert_int_equal(ending.code, FLORIN_ERROR_INVALID);
+}
+
+static void bounds_what_is_under_way(void **state)
+{
+    world_t *world = *state;
+    world->options.in_flight_max = 3;
+    start_client(world);
+    ending_t endings[3];
+    for (size_t i = 0; i < 3; i++)
+        submit(world, &endings[i]);
+    Florin__V1__Request one_more = a_request();
+    florin_error_t error;
+    ending_t none = {0};
+    assert_int_equal(
+        florin_client_submit(world->client, "accounts", &one_more, on_reply, &none, &error),
+        FLORIN_ERROR_UNAVAILABLE);
+    fake_request_t requests[3];
+    for (size_t i = 0; i < 3; i++)
+        fake_broker_expect(&world->brokers[0], world->client, &requests[i]);
+    for (size_t i = 3; i-- > 0;) { /* the last one first: replies come in any order */
+        char text[8];
+        (void)snprintf(text, sizeof text, "%zu", i);
+        fake_broker_answer(&world->brokers[0], &requests[i], OK, text);
+    }
+    for (size_t i = 0; i < 3; i++) {
+        char text[8];
+        (void)snprintf(text, sizeof text, "%zu", i);
+        wait_for(world, &endings[i]);
+        assert_string_equal(endings[i].text, text);
+    }
+    submit(world, &none);
+}
+
+typedef struct {
+    world_t *world;
+    ending_t first, second;
+    int rc;
+} again_t;
+
+static void submit_again(void *arg, const Florin__V1__Reply *reply, const florin_error_t *error)
+{
+    again_t *again = arg;
+    on_reply(&again->first, reply, error);
+    Florin__V1__Request request = a_request();
+    again->rc = florin_client_submit(again->world->client, "accounts", &request, on_reply,
+                                     &again->second, NULL);
+}
+
+static void lets_a_callback_submit(void **state)
+{
+    world_t *world = *state;
+    world->options.in_flight_max = 1;
+    start_client(world);
+    again_t again = {.world = world};
+    Florin__V1__Request message = a_request();
+    assert_int_equal(
+        florin_client_submit(world->client, "accounts", &message, submit_again, &again, NULL), 0);
+    for (int i = 0; i < 2; i++) {
+        fake_request_t request;
+        fake_broker_expect(&world->brokers[0], world->client, &request);
+        fake_broker_answer(&world->brokers[0], &request, OK, i ? "second" : "first");
+    }
+    wait_for(world, &again.second);
+    assert_string_equal(again.first.text, "first");
+    assert_string_equal(again.second.text, "second");
+}
+
+static void ends_everything_when_destroyed(void **state)
+{
+    world_t *world = *state;
+    start_client(world);
+    ending_t ending;
+    submit(world, &ending);
+    again_t again = {.world = world};
+    Florin__V1__Request message = a_request();
+    assert_int_equal(
+        florin_client_submit(world->client, "accounts", &message, submit_again, &again, NULL), 0);
+    florin_client_t *client = world->client; /* what the callback uses meanwhile */
+    florin_client_destroy(&client);
+    world->client = NULL;
+    assert_int_equal(ending.code, FLORIN_ERROR_UNAVAILABLE);
+    assert_int_equal(again.first.code, FLORIN_ERROR_UNAVAILABLE);
+    assert_int_equal(again.rc, FLORIN_ERROR_UNAVAILABLE);
+    assert_int_equal(again.second.calls, 0);
+}
+
+static void refuses_too_large_a_body(void **state)
+{
+    world_t *world = *state;
+    start_client(world);
+    Florin__V1__Request request = a_request();
+    request.request_id.len = FLORIN_BODY_BYTES_MAX;
+    request.request_id.data = calloc(1, FLORIN_BODY_BYTES_MAX);
+    ending_t none = {0};
+    florin_error_t error;
+    assert_int_equal(
+        florin_client_submit(world->client, "accounts", &request, on_reply, &none, &error),
+        FLORIN_ERROR_TOO_LARGE);
+    free(request.request_id.data);
+    assert_int_equal(florin_client_process(world->client, 0), 0);
+}
+
+static void refuses_wrong_options(void **state)
+{
+    world_t *world = *state;
+    const char *tcp[] = {"tcp://127.0.0.1:1"}, *nonsense[] = {"nonsense"};
+    florin_client_options_t wrong[] = {
+        {.brokers = tcp, .brokers_count = 0},
+        {.brokers = tcp, .brokers_count = FLORIN_BROKERS_MAX + 1},
+        {.brokers = tcp, .brokers_count = 1},
+        {.brokers = tcp, .brokers_count = 1, .key_path = "x"},
+        {.brokers = tcp, .brokers_count = 1, .key_path = "x", .broker_key_path = "/nowhere"},
+        {.brokers = nonsense, .brokers_count = 1},
+        {.brokers = world->endpoints, .brokers_count = 1, .in_flight_max = 65537},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        florin_error_t error = {0};
+        assert_int_not_equal(florin_client_new(&wrong[i], &world->client, &error), 0);
+        assert_null(world->client);
+        assert_true(strlen(error.message) > 10);
+    }
+}
+
+/* Answers one request in a thread of its own, for florin_client_call, which waits. */
+static void *answer_one(void *arg)
+{
+    fake_broker_t *broker = arg;
+    zmq_pollitem_t item = {.socket = broker->socket, .events = ZMQ_POLLIN};
+    fake_request_t request;
+    if (zmq_poll(&item, 1, PATIENCE_MS) == 1 && fake_broker_receive(broker, &request))
+        fake_broker_answer(broker, &request, FLORIN__V1__STATUS__STATUS_FORBIDDEN, "no");
+    return NULL;
+}
+
+static void calls_with_curve_as_the_file_says(void **state)
+{
+    world_t *world = *state;
+    florin_error_t error = {0};
+    assert_int_equal(florin_keys_generate(world->folder, "broker", &error), 0);
+    assert_int_equal(florin_keys_generate(world->folder, "alice", &error), 0);
+    char path[128];
+    (void)snprintf(path, sizeof path, "%s/broker.key", world->folder);
+    zcert_t *cert = NULL;
+    assert_int_equal(florin_keys_load(path, &cert, &error), 0);
+    fake_broker_t broker;
+    fake_broker_start(&broker, "tcp://127.0.0.1:*", cert);
+    zcert_destroy(&cert);
+
+    (void)snprintf(path, sizeof path, "%s/client.zpl", world->folder);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_true(fprintf(file,
+                        "client\n    broker = \"%s\"\n    broker = \"%s\"\n"
+                        "    broker_key = broker.pub\n    key = alice.key\n    timeout_ms = 4000\n",
+                        broker.endpoint, world->endpoints[1]) > 0);
+    assert_int_equal(fclose(file), 0);
+    florin_client_options_t options;
+    if (florin_client_options_load(path, &options, &error) != 0)
+        fail_msg("%s", error.message);
+    assert_int_equal(options.brokers_count, 2);
+    assert_string_equal(options.brokers[0], broker.endpoint);
+    assert_int_equal(options.timeout_ms, 4000);
+
+    if (florin_client_new(&options, &world->client, &error) != 0)
+        fail_msg("%s", error.message);
+    florin_client_options_clear(&options);
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, answer_one, &broker), 0);
+    Florin__V1__Request request = a_request();
+    Florin__V1__Reply *reply;
+    assert_int_equal(florin_client_call(world->client, "accounts", &request, &reply, &error), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_string_equal(florin_status_name(reply->status), "forbidden");
+    florin__v1__reply__free_unpacked(reply, NULL);
+    fake_broker_stop(&broker);
+}
+
+static void tells_a_wrong_broker_key(void **state)
+{
+    world_t *world = *state;
+    assert_int_equal(florin_keys_generate(world->folder, "broker", NULL), 0);
+    assert_int_equal(florin_keys_generate(world->folder, "other", NULL), 0);
+    char key[128], wrong[128];
+    (void)snprintf(key, sizeof key, "%s/broker.key", world->folder);
+    (void)snprintf(wrong, sizeof wrong, "%s/other.pub", world->folder);
+    zcert_t *cert = NULL;
+    assert_int_equal(florin_keys_load(key, &cert, NULL), 0);
+    fake_broker_t broker;
+    fake_broker_start(&broker, "tcp://127.0.0.1:*", cert);
+    zcert_destroy(&cert);
+    const char *endpoints[] = {broker.endpoint};
+    world->options = (florin_client_options_t){.brokers = endpoints,
+                                               .brokers_count = 1,
+                                               .key_path = key,
+                                               .broker_key_path = wrong,
+                                               .timeout_ms = 300};
+    start_client(world);
+    ending_t ending;
+    submit(world, &ending);
+    wait_for(world, &ending);
+    assert_int_equal(ending.code, FLORIN_ERROR_TIMEOUT);
+    assert_non_null(strstr(ending.text, "client/broker_key"));
+    fake_broker_stop(&broker);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(gives_the_reply),
+        TEST(tries_again_after_busy),
+        TEST(gives_busy_when_the_time_is_up),
+        TEST(never_says_not_begun_when_it_may_have),
+        TEST(fails_over_when_silent),
+        TEST(takes_the_late_answer_of_an_earlier_try),
+        TEST(fails_over_at_once_when_the_broker_dies),
+        TEST(sends_again_when_the_only_broker_comes_back),
+        TEST(says_that_nothing_listens),
+        TEST(drops_garbage),
+        TEST(refuses_a_reply_that_is_no_protobuf),
+        TEST(bounds_what_is_under_way),
+        TEST(lets_a_callback_submit),
+        TEST(ends_everything_when_destroyed),
+        TEST(refuses_too_large_a_body),
+        TEST(refuses_wrong_options),
+        TEST(calls_with_curve_as_the_file_says),
+        TEST(tells_a_wrong_broker_key),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
