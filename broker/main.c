@@ -1,0 +1,97 @@
+#include <argp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "broker/shell.h"
+
+const char *argp_program_version = "florin-broker " FLORIN_VERSION;
+
+typedef struct {
+    const char *config;
+    bool check;
+} arguments_t;
+
+static error_t parse_option(int key, char *value, struct argp_state *state)
+{
+    arguments_t *arguments = state->input;
+    switch (key) {
+    case 'c':
+        arguments->config = value;
+        return 0;
+    case 'k':
+        arguments->check = true;
+        return 0;
+    case ARGP_KEY_ARG:
+        argp_usage(state);
+        return 0;
+    case ARGP_KEY_END:
+        if (arguments->config == NULL)
+            argp_error(state, "--config FILE is needed");
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+/* SIGTERM and SIGINT as a descriptor; every thread made later inherits that they are blocked. */
+static int signals_open(void)
+{
+    sigset_t signals;
+    (void)sigemptyset(&signals);
+    (void)sigaddset(&signals, SIGTERM);
+    (void)sigaddset(&signals, SIGINT);
+    if (sigprocmask(SIG_BLOCK, &signals, NULL) != 0)
+        return -1;
+    return signalfd(-1, &signals, SFD_CLOEXEC);
+}
+
+static int serve(const florin_broker_settings_t *settings, florin_error_t *error)
+{
+    florin_shell_t *shell = NULL;
+    int stop_fd = signals_open();
+    if (stop_fd < 0)
+        return florin_error_set(error, FLORIN_ERROR_SYSTEM, "no signalfd");
+    florin_log_open("florin-broker", settings->instance, settings->log);
+    int rc = florin_shell_new(settings, &shell, error);
+    if (rc == FLORIN_OK) {
+        florin_log(FLORIN_LOG_INFO, "broker_started", "version %s, clients on %s, workers on %s",
+                   FLORIN_VERSION, settings->clients.texts[0], settings->workers.texts[0]);
+        rc = florin_shell_run(shell, stop_fd, error);
+    }
+    florin_shell_destroy(&shell);
+    (void)close(stop_fd);
+    if (rc == FLORIN_OK)
+        florin_log(FLORIN_LOG_INFO, "broker_stopped", "told to stop");
+    else
+        florin_log(FLORIN_LOG_ERROR, "broker_failed", "%s", error->message);
+    return rc;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct argp_option options[] = {
+        {"config", 'c', "FILE", 0, "the configuration", 0},
+        {"check", 'k', NULL, 0, "read the configuration and exit", 0},
+        {0},
+    };
+    static const struct argp argp = {
+        .options = options,
+        .parser = parse_option,
+        .doc = "Spreads the requests of Florin's clients over pools of workers.",
+    };
+    arguments_t arguments = {0};
+    florin_error_t error = {0};
+    florin_broker_settings_t *settings = NULL;
+    if (argp_parse(&argp, argc, argv, 0, NULL, &arguments) != 0)
+        return EXIT_FAILURE;
+    int rc = florin_broker_settings_load(arguments.config, &settings, &error);
+    if (rc != FLORIN_OK)
+        (void)fprintf(stderr, "florin-broker: %s\n", error.message);
+    else if (!arguments.check)
+        rc = serve(settings, &error);
+    florin_broker_settings_destroy(&settings);
+    return rc == FLORIN_OK ? EXIT_SUCCESS : EXIT_FAILURE;
+}

@@ -1,0 +1,172 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/state.h"
+
+/* A pool is crowded while less than this share of a bound is free; and one client may have at most
+ * this many times as much waiting as is still free. So one client alone can fill nearly all of a
+ * queue, and yet the next one to come finds room. */
+#define FREE_SHARE 8
+
+pool_t *pool_find(const florin_core_t *core, florin_slice_t service)
+{
+    table_key_t key = table_key(core, service);
+    return zhashx_lookup(core->pools_by_service, &key);
+}
+
+pool_t *pool_new(florin_core_t *core, florin_slice_t service, const florin_pool_options_t *options,
+                 uint64_t now_ms)
+{
+    if (core->pools_count == FLORIN_BROKER_SERVICES_MAX || service.size > FLORIN_SERVICE_BYTES_MAX)
+        return NULL;
+    pool_t *pool = calloc(1, sizeof *pool);
+    if (pool == NULL)
+        return NULL;
+    memcpy(pool->name, service.data, service.size);
+    pool->service = table_key(core, (florin_slice_t){(const uint8_t *)pool->name, service.size});
+    pool->options = *options;
+    pool->alone_ms = now_ms;
+    pool->lanes_by_client = table_new();
+    TAILQ_INIT(&pool->ready);
+    TAILQ_INIT(&pool->others);
+    TAILQ_INIT(&pool->requests);
+    TAILQ_INIT(&pool->lanes);
+    TAILQ_INSERT_TAIL(&core->pools, pool, in_core);
+    zhashx_insert(core->pools_by_service, &pool->service, pool);
+    core->pools_count++;
+    return pool;
+}
+
+void pool_destroy(florin_core_t *core, pool_t *pool)
+{
+    TAILQ_REMOVE(&core->pools, pool, in_core);
+    zhashx_delete(core->pools_by_service, &pool->service);
+    core->pools_count--;
+    zhashx_destroy(&pool->lanes_by_client);
+    free(pool);
+}
+
+static lane_t *lane_find(const florin_core_t *core, const pool_t *pool, florin_slice_t client)
+{
+    table_key_t key = table_key(core, client);
+    return zhashx_lookup(pool->lanes_by_client, &key);
+}
+
+static lane_t *lane_new(florin_core_t *core, pool_t *pool, florin_slice_t client)
+{
+    lane_t *lane = calloc(1, sizeof *lane + client.size);
+    if (lane == NULL)
+        return NULL;
+    memcpy(lane->client_bytes, client.data, client.size);
+    lane->client = table_key(core, (florin_slice_t){lane->client_bytes, client.size});
+    lane->pool = pool;
+    TAILQ_INIT(&lane->requests);
+    TAILQ_INSERT_TAIL(&pool->lanes, lane, turn);
+    zhashx_insert(pool->lanes_by_client, &lane->client, lane);
+    core->lanes_count++;
+    return lane;
+}
+
+static void lane_destroy(florin_core_t *core, lane_t *lane)
+{
+    TAILQ_REMOVE(&lane->pool->lanes, lane, turn);
+    zhashx_delete(lane->pool->lanes_by_client, &lane->client);
+    core->lanes_count--;
+    free(lane);
+}
+
+const char *pool_no_room(const florin_core_t *core, const pool_t *pool, florin_slice_t client,
+                         size_t bytes)
+{
+    uint64_t free_requests = pool->options.queue_requests - pool->requests_count;
+    uint64_t free_bytes = pool->options.queue_bytes - pool->requests_bytes;
+    if (free_requests == 0)
+        return "its queue holds as many requests as it may";
+    if (bytes > free_bytes)
+        return "its queue holds as many bytes as it may";
+    const lane_t *lane = lane_find(core, pool, client);
+    if (lane == NULL)
+        return core->lanes_count < FLORIN_BROKER_CLIENTS_MAX ? NULL
+                                                             : "too many clients wait for it";
+    if (lane->count >= FREE_SHARE * free_requests || lane->bytes > FREE_SHARE * free_bytes)
+        return "this client fills its share of the queue";
+    return NULL;
+}
+
+bool pool_wait(florin_core_t *core, request_t *request, bool front)
+{
+    pool_t *pool = request->pool;
+    lane_t *lane = lane_find(core, pool, request->client);
+    if (lane == NULL)
+        lane = lane_new(core, pool, request->client);
+    if (lane == NULL)
+        return false;
+    if (front) {
+        TAILQ_INSERT_HEAD(&lane->requests, request, place);
+        TAILQ_REMOVE(&pool->lanes, lane, turn);
+        TAILQ_INSERT_HEAD(&pool->lanes, lane, turn);
+    } else {
+        TAILQ_INSERT_TAIL(&lane->requests, request, place);
+    }
+    request->lane = lane;
+    lane->count++;
+    lane->bytes += request->bytes;
+    pool->waiting_count++;
+    pool->waiting_bytes += request->bytes;
+    return true;
+}
+
+request_t *pool_next(const pool_t *pool)
+{
+    const lane_t *lane = TAILQ_FIRST(&pool->lanes);
+    return lane != NULL ? TAILQ_FIRST(&lane->requests) : NULL;
+}
+
+void pool_take(florin_core_t *core, request_t *request)
+{
+    lane_t *lane = request->lane;
+    pool_t *pool = lane->pool;
+    TAILQ_REMOVE(&lane->requests, request, place);
+    request->lane = NULL;
+    lane->count--;
+    lane->bytes -= request->bytes;
+    pool->waiting_count--;
+    pool->waiting_bytes -= request->bytes;
+    if (lane->count == 0) {
+        lane_destroy(core, lane);
+    } else {
+        TAILQ_REMOVE(&pool->lanes, lane, turn);
+        TAILQ_INSERT_TAIL(&pool->lanes, lane, turn);
+    }
+}
+
+static void pool_count(florin_core_t *core, pool_t *pool)
+{
+    const florin_pool_options_t *bound = &pool->options;
+    bool crowded =
+        pool->requests_count >= bound->queue_requests - bound->queue_requests / FREE_SHARE ||
+        pool->requests_bytes >= bound->queue_bytes - bound->queue_bytes / FREE_SHARE;
+    if (crowded && !pool->crowded)
+        core->crowded_count++;
+    if (!crowded && pool->crowded)
+        core->crowded_count--;
+    pool->crowded = crowded;
+}
+
+void pool_hold(florin_core_t *core, request_t *request)
+{
+    pool_t *pool = request->pool;
+    TAILQ_INSERT_TAIL(&pool->requests, request, age);
+    pool->requests_count++;
+    pool->requests_bytes += request->bytes;
+    pool_count(core, pool);
+}
+
+void pool_let_go(florin_core_t *core, request_t *request)
+{
+    pool_t *pool = request->pool;
+    TAILQ_REMOVE(&pool->requests, request, age);
+    pool->requests_count--;
+    pool->requests_bytes -= request->bytes;
+    pool_count(core, pool);
+}

@@ -1,0 +1,420 @@
+#include "broker/shell.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/answers.h"
+#include "broker/listen.h"
+#include "broker/message.h"
+#include "broker/zap.h"
+#include "lib/clock.h"
+
+#define READS_MAX         256 /* messages from one socket in one turn of the loop */
+#define CROWDED_PAUSE_MS  50  /* how long clients are not read at most when a pool is crowded */
+#define DROPS_LOG_REST_MS 1000
+#define LAST_LINGER_MS    500
+#define CONTEXT_BYTES_MAX 256
+#define RANDOM_BYTES      4096
+#define WORKER_FRAMES_MAX 6
+
+struct florin_shell {
+    void *context;
+    void *clients;
+    void *workers;
+    florin_zap_t *zap;
+    florin_core_t *core;
+    uint64_t now_ms;           /* read once per turn */
+    uint64_t crowded_since_ms; /* 0: no pool is crowded */
+    uint64_t drops_logged_ms;
+    florin_core_counters_t drops_logged;
+    size_t random_left;
+    uint8_t random[RANDOM_BYTES]; /* a stock, for the kernel is slow to ask */
+    florin_message_t message;     /* the one that is being handled */
+};
+
+/* ------------------------------------------------------------------ what the core asks for */
+
+/* The token ahead of an empty frame, the context for a worker that said hello, the body. */
+static florin_core_sent_t send_request(void *arg, const florin_core_dispatch_t *dispatch)
+{
+    florin_shell_t *self = arg;
+    static const uint8_t command = FLORIN_MDP_REQUEST;
+    uint8_t packed[CONTEXT_BYTES_MAX];
+    florin_frame_t frames[WORKER_FRAMES_MAX] = {
+        {"", 0},
+        {FLORIN_MDP_WORKER, FLORIN_MDP_HEADER_BYTES},
+        {&command, sizeof command},
+        {dispatch->token, strlen(dispatch->token)},
+        {"", 0},
+    };
+    size_t count = 5;
+    if (dispatch->hello)
+        frames[count++] =
+            (florin_frame_t){packed, florin_answer_context(dispatch, packed, sizeof packed)};
+    florin_core_sent_t sent =
+        florin_message_send(self->workers, dispatch->worker, frames, count, true);
+    if (sent == FLORIN_SENT)
+        florin_envelope_send_body(dispatch->body, self->workers);
+    return sent;
+}
+
+static florin_core_sent_t send_command(florin_shell_t *self, florin_slice_t worker, uint8_t command)
+{
+    const florin_frame_t frames[] = {
+        {"", 0},
+        {FLORIN_MDP_WORKER, FLORIN_MDP_HEADER_BYTES},
+        {&command, sizeof command},
+    };
+    return florin_message_send(self->workers, worker, frames, sizeof frames / sizeof frames[0],
+                               false);
+}
+
+static florin_core_sent_t send_heartbeat(void *arg, florin_slice_t worker)
+{
+    return send_command(arg, worker, FLORIN_MDP_HEARTBEAT);
+}
+
+static void send_disconnect(void *arg, florin_slice_t worker)
+{
+    (void)send_command(arg, worker, FLORIN_MDP_DISCONNECT);
+}
+
+/* Opens the reply to a client. One who is gone or does not read loses it, and is counted: it asks
+ * again with the same ids, and the broker keeps nothing for those who may never come. */
+static bool open_reply(florin_shell_t *self, florin_envelope_t *envelope)
+{
+    if (florin_envelope_open_reply(envelope, self->clients))
+        return true;
+    florin_core_counters(self->core)->replies_undelivered++;
+    return false;
+}
+
+static void answer_bytes(florin_shell_t *self, florin_envelope_t *envelope, const uint8_t *bytes,
+                         size_t count)
+{
+    if (open_reply(self, envelope))
+        (void)zmq_send(self->clients, bytes != NULL ? bytes : (const uint8_t *)"",
+                       bytes != NULL ? count : 0, ZMQ_DONTWAIT);
+}
+
+/* The frames of a worker's reply from the body on; `reply` is the index of the first. */
+static void pass_reply(void *arg, void *body, void *reply)
+{
+    florin_shell_t *self = arg;
+    const florin_mdp_worker_msg_t *msg = reply;
+    if (msg->body_count == 0)
+        answer_bytes(self, body, NULL, 0); /* clients expect a body */
+    else if (open_reply(self, body))
+        (void)florin_message_move(self->clients, &self->message.frames[msg->body], msg->body_count,
+                                  false);
+}
+
+static void refuse(void *arg, void *body, Florin__V1__Status status, const char *message)
+{
+    size_t bytes = 0;
+    uint8_t *answer = florin_answer_refusal(status, message, &bytes);
+    answer_bytes(arg, body, answer, bytes);
+    free(answer);
+}
+
+static void release(void *arg, void *body)
+{
+    (void)arg;
+    florin_envelope_t *envelope = body;
+    florin_envelope_destroy(&envelope);
+}
+
+static void random_bytes(void *arg, void *bytes, size_t count)
+{
+    florin_shell_t *self = arg;
+    if (self->random_left < count) {
+        randombytes_buf(self->random, sizeof self->random);
+        self->random_left = sizeof self->random;
+    }
+    self->random_left -= count;
+    memcpy(bytes, self->random + self->random_left, count);
+    sodium_memzero(self->random + self->random_left, count);
+}
+
+static void log_line(void *arg, florin_log_level_t level, const char *action, const char *message)
+{
+    (void)arg;
+    florin_log(level, action, "%s", message);
+}
+
+/* ------------------------------------------------------------------- what comes from peers */
+
+/* Who sent it; the routing id's frame is libzmq's own and does not know. */
+static const char *user_id(zmq_msg_t *frame)
+{
+    const char *name = zmq_msg_gets(frame, "User-Id");
+    return name != NULL ? name : "";
+}
+
+static void malformed(florin_shell_t *self)
+{
+    florin_core_counters(self->core)->malformed++;
+}
+
+static void take_request(florin_shell_t *self, const florin_mdp_client_request_t *request,
+                         bool too_large)
+{
+    florin_slice_t service = request->service;
+    florin_slice_t body = self->message.slices[request->body];
+    /* The slices point into the frames, and small frames hold their bytes themselves: take them
+     * again from where the frames have gone. */
+    florin_envelope_t *envelope = florin_envelope_new(&self->message, request->body);
+    if (envelope == NULL)
+        return malformed(self);
+    service.data = zmq_msg_data(&envelope->frames[request->body - 1]);
+    body.data = zmq_msg_data(&envelope->frames[request->body]);
+    uint8_t *answer = NULL;
+    size_t bytes = 0;
+    if (too_large) {
+        refuse(self, envelope, FLORIN__V1__STATUS__STATUS_TOO_LARGE,
+               "the request is larger than the 4 MiB that one may have: split it");
+    } else if (florin_answer_own(self->core, service, body, self->now_ms, &answer, &bytes)) {
+        answer_bytes(self, envelope, answer, bytes);
+        free(answer);
+    } else {
+        const florin_core_request_t taken = {
+            .client = {zmq_msg_data(&envelope->frames[0]), zmq_msg_size(&envelope->frames[0])},
+            .service = service,
+            .principal = user_id(&envelope->frames[request->body]),
+            .body = envelope,
+            .bytes = request->body_bytes,
+        };
+        florin_core_request(self->core, &taken, self->now_ms);
+        return;
+    }
+    florin_envelope_destroy(&envelope);
+}
+
+static void read_client(florin_shell_t *self)
+{
+    florin_mdp_client_request_t request;
+    int rc =
+        self->message.too_long
+            ? FLORIN_ERROR_INVALID
+            : florin_mdp_client_request_parse(self->message.slices, self->message.count, &request);
+    if (rc == FLORIN_OK || rc == FLORIN_ERROR_TOO_LARGE)
+        take_request(self, &request, rc == FLORIN_ERROR_TOO_LARGE);
+    else
+        malformed(self);
+}
+
+static void worker_ready(florin_shell_t *self, florin_slice_t worker,
+                         const florin_mdp_worker_msg_t *msg)
+{
+    const char *principal = user_id(&self->message.frames[self->message.count - 1]);
+    if (msg->hello.data == NULL) {
+        florin_core_worker_ready(self->core, worker, msg->service, NULL, principal, self->now_ms);
+        return;
+    }
+    Florin__V1__WorkerHello *hello =
+        florin__v1__worker_hello__unpack(NULL, msg->hello.size, msg->hello.data);
+    if (hello == NULL) {
+        malformed(self);
+        florin_core_worker_refuse(self->core, worker, "said a hello that is none", self->now_ms);
+        return;
+    }
+    const florin_core_hello_t said = {.credit = hello->credit,
+                                      .weight = hello->weight,
+                                      .instance = hello->instance,
+                                      .version = hello->version};
+    florin_core_worker_ready(self->core, worker, msg->service, &said, principal, self->now_ms);
+    florin__v1__worker_hello__free_unpacked(hello, NULL);
+}
+
+static void read_worker(florin_shell_t *self)
+{
+    florin_mdp_worker_msg_t msg;
+    florin_slice_t worker = self->message.slices[0];
+    if (self->message.too_long ||
+        florin_mdp_worker_msg_parse(self->message.slices, self->message.count, &msg) != 0) {
+        malformed(self);
+        return;
+    }
+    switch (msg.command) {
+    case FLORIN_MDP_READY:
+        worker_ready(self, worker, &msg);
+        break;
+    case FLORIN_MDP_REPLY:
+        florin_core_worker_reply(self->core, worker, msg.token, &msg, self->now_ms);
+        break;
+    case FLORIN_MDP_HEARTBEAT:
+        florin_core_worker_heartbeat(self->core, worker, self->now_ms);
+        break;
+    case FLORIN_MDP_DISCONNECT:
+        florin_core_worker_disconnect(self->core, worker, self->now_ms);
+        break;
+    case FLORIN_MDP_REQUEST: /* a broker's word, not a worker's */
+        malformed(self);
+        break;
+    }
+}
+
+static void read_socket(florin_shell_t *self, void *socket, void (*handle)(florin_shell_t *self))
+{
+    for (int i = 0; i < READS_MAX && florin_message_receive(socket, &self->message); i++) {
+        handle(self);
+        florin_message_close(&self->message);
+    }
+}
+
+/* --------------------------------------------------------------------------------- the loop */
+
+/* Says what was dropped, once a second at most. */
+static void log_drops(florin_shell_t *self)
+{
+    const florin_core_counters_t *now = florin_core_counters(self->core);
+    const florin_core_counters_t *then = &self->drops_logged;
+    if (self->now_ms - self->drops_logged_ms < DROPS_LOG_REST_MS ||
+        memcmp(now, then, sizeof *now) == 0)
+        return;
+    florin_log(FLORIN_LOG_WARN, "messages_dropped",
+               "dropped: %" PRIu64 " malformed messages, %" PRIu64 " late, doubled or forged "
+               "replies, %" PRIu64 " replies to clients that are gone or do not read, %" PRIu64
+               " words of unregistered workers; refused %" PRIu64 " workers",
+               now->malformed - then->malformed, now->replies_dropped - then->replies_dropped,
+               now->replies_undelivered - then->replies_undelivered,
+               now->strangers - then->strangers, now->workers_refused - then->workers_refused);
+    self->drops_logged = *now;
+    self->drops_logged_ms = self->now_ms;
+}
+
+/* Whether to read clients now. While a pool is crowded, better let them wait in their sockets a
+ * little than refuse them: until there is room again, and not longer than the pause. */
+static bool may_read_clients(florin_shell_t *self)
+{
+    if (!florin_core_crowded(self->core)) {
+        self->crowded_since_ms = 0;
+        return true;
+    }
+    if (self->crowded_since_ms == 0)
+        self->crowded_since_ms = self->now_ms;
+    return self->now_ms - self->crowded_since_ms >= CROWDED_PAUSE_MS;
+}
+
+static long wait_ms(florin_shell_t *self, bool paused)
+{
+    uint64_t until_ms = florin_core_wake_ms(self->core);
+    if (paused && self->crowded_since_ms + CROWDED_PAUSE_MS < until_ms)
+        until_ms = self->crowded_since_ms + CROWDED_PAUSE_MS;
+    return until_ms > self->now_ms ? (long)(until_ms - self->now_ms) : 0;
+}
+
+int florin_shell_run(florin_shell_t *self, int stop_fd, florin_error_t *error)
+{
+    zmq_pollitem_t items[] = {
+        {.fd = stop_fd, .events = ZMQ_POLLIN},
+        {.socket = self->workers, .events = ZMQ_POLLIN},
+        {.socket = self->clients, .events = ZMQ_POLLIN},
+    };
+    while (items[0].revents == 0) {
+        bool paused = !may_read_clients(self);
+        items[2].revents = 0;
+        if (zmq_poll(items, paused ? 2 : 3, wait_ms(self, paused)) < 0 && errno != EINTR)
+            return florin_error_set(error, FLORIN_ERROR_SYSTEM, "the broker's wait failed: %s",
+                                    zmq_strerror(errno));
+        self->now_ms = florin_clock_ms();
+        /* Workers first: their replies make room for what clients ask. */
+        if (items[1].revents != 0)
+            read_socket(self, self->workers, read_worker);
+        if (items[2].revents != 0)
+            read_socket(self, self->clients, read_client);
+        if (self->now_ms >= florin_core_wake_ms(self->core))
+            florin_core_tick(self->core, self->now_ms);
+        log_drops(self);
+    }
+    florin_core_stop(self->core);
+    return FLORIN_OK;
+}
+
+/* ------------------------------------------------------------------------- birth and death */
+
+static int start_core(florin_shell_t *self, const florin_broker_settings_t *settings,
+                      florin_error_t *error)
+{
+    const florin_core_out_t out = {
+        .arg = self,
+        .send_request = send_request,
+        .send_heartbeat = send_heartbeat,
+        .send_disconnect = send_disconnect,
+        .reply = pass_reply,
+        .refuse = refuse,
+        .release = release,
+        .random = random_bytes,
+        .log = log_line,
+    };
+    florin_core_options_t options = settings->core;
+    random_bytes(self, &options.seed, sizeof options.seed);
+    self->core = florin_core_new(&options, &out, self->now_ms);
+    if (self->core == NULL)
+        return florin_error_set(error, FLORIN_ERROR_MEMORY, "no memory for the broker");
+    int rc = FLORIN_OK;
+    for (size_t i = 0; i < settings->pools_count && rc == FLORIN_OK; i++)
+        rc = florin_core_pool_add(self->core, settings->pools[i].service,
+                                  &settings->pools[i].options, self->now_ms, error);
+    return rc;
+}
+
+int florin_shell_new(const florin_broker_settings_t *settings, florin_shell_t **shell,
+                     florin_error_t *error)
+{
+    *shell = NULL;
+    florin_shell_t *self = calloc(1, sizeof *self);
+    if (self == NULL || sodium_init() < 0) {
+        free(self);
+        return florin_error_set(error, FLORIN_ERROR_MEMORY, "no memory for the broker");
+    }
+    self->now_ms = florin_clock_ms();
+    self->context = zmq_ctx_new();
+    int rc = self->context != NULL
+                 ? start_core(self, settings, error)
+                 : florin_error_set(error, FLORIN_ERROR_MEMORY, "libzmq does not start");
+    if (rc == FLORIN_OK)
+        rc = florin_zap_new(self->context, settings->client_keys, settings->worker_keys, &self->zap,
+                            error);
+    if (rc == FLORIN_OK)
+        rc = florin_listen(self->context, &settings->clients, FLORIN_ZAP_CLIENTS, settings->key,
+                           &self->clients, error);
+    if (rc == FLORIN_OK)
+        rc = florin_listen(self->context, &settings->workers, FLORIN_ZAP_WORKERS, settings->key,
+                           &self->workers, error);
+    if (rc == FLORIN_OK)
+        *shell = self;
+    else
+        florin_shell_destroy(&self);
+    return rc;
+}
+
+static void close_socket(void *socket)
+{
+    const int linger = LAST_LINGER_MS;
+    if (socket == NULL)
+        return;
+    (void)zmq_setsockopt(socket, ZMQ_LINGER, &linger, sizeof linger);
+    (void)zmq_close(socket);
+}
+
+void florin_shell_destroy(florin_shell_t **self_p)
+{
+    florin_shell_t *self = *self_p;
+    if (self == NULL)
+        return;
+    florin_core_destroy(&self->core);
+    close_socket(self->clients);
+    close_socket(self->workers);
+    if (self->context != NULL) {
+        (void)zmq_ctx_shutdown(self->context);
+        florin_zap_destroy(&self->zap);
+        (void)zmq_ctx_term(self->context);
+    }
+    sodium_memzero(self->random, sizeof self->random);
+    free(self);
+    *self_p = NULL;
+}
