@@ -1,7 +1,7 @@
 #include "workers/runtime/worker.h"
 
 #include <argp.h>
-#include <libgen.h>
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sodium.h>
@@ -132,17 +132,15 @@ static int read_endpoints(worker_t *self, bool curve, florin_error_t *error)
     return 0;
 }
 
-/* A path in the configuration, relative to the file's folder. */
-static int resolve_path(const worker_t *self, const char *path, char *resolved, size_t bytes,
-                        florin_error_t *error)
+int florin_worker_path(const char *config_path, const char *value, char *path,
+                       florin_error_t *error)
 {
-    char copy[PATH_MAX];
-    int copied = snprintf(copy, sizeof(copy), "%s", self->config_path);
-    int length = *path == '/' ? snprintf(resolved, bytes, "%s", path)
-                              : snprintf(resolved, bytes, "%s/%s", dirname(copy), path);
-    if (copied >= (int)sizeof(copy) || length >= (int)bytes)
-        return florin_error_set(error, FLORIN_ERROR_CONFIG, "%s: path too long: %s",
-                                self->config_path, path);
+    const char *slash = *value == '/' ? NULL : strrchr(config_path, '/');
+    int folder_bytes = slash ? (int)(slash - config_path + 1) : 0;
+    int length = snprintf(path, PATH_MAX, "%.*s%s", folder_bytes, config_path, value);
+    if (length < 0 || length >= PATH_MAX)
+        return florin_error_set(error, FLORIN_ERROR_CONFIG, "%s: the path %s is too long",
+                                config_path, value);
     return 0;
 }
 
@@ -158,9 +156,9 @@ static int read_keys(worker_t *self, bool *curve, florin_error_t *error)
         return florin_error_set(error, FLORIN_ERROR_CONFIG,
                                 "%s: worker/key and worker/broker_key go together",
                                 self->config_path);
-    if (resolve_path(self, key, path, sizeof(path), error) ||
+    if (florin_worker_path(self->config_path, key, path, error) ||
         florin_keys_load(path, &self->link.cert, error) ||
-        resolve_path(self, broker_key, path, sizeof(path), error))
+        florin_worker_path(self->config_path, broker_key, path, error))
         return error->code;
     return florin_keys_load_public(path, self->link.broker_key, error);
 }

@@ -45,6 +45,11 @@ typedef struct {
 /* The whole program: options, configuration, key, threads. Returns the exit code. */
 int florin_worker_main(int argc, char **argv, const florin_handler_t *handler);
 
+/* The path that `value` in the configuration file at `config_path` means, which is relative to that
+ * file's folder. `path` holds PATH_MAX bytes. */
+int florin_worker_path(const char *config_path, const char *value, char *path,
+                       florin_error_t *error) FLORIN_MUST_USE;
+
 /* Fills a reply's status and message (printf into the arena). */
 void florin_call_fail(florin_call_t *call, florin_arena_t *arena, Florin__V1__Status status,
                       const char *format, ...) FLORIN_PRINTF(4, 5);

@@ -1,6 +1,8 @@
 /* florin-transactions: moves money. Asks risk about each batch, books it, and ends what a dead
  * coordinator left in doubt. */
+#include <limits.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "lib/clock.h"
 #include "lib/log.h"
@@ -16,8 +18,6 @@ static const florin_setting_t settings[] = {
     {"client/broker", FLORIN_SETTING_TEXT, NULL, 0, 0, "a broker's clients' endpoint; repeatable"},
     {"client/broker_key", FLORIN_SETTING_TEXT, "", 0, 0, "the brokers' NAME.pub"},
     {"client/key", FLORIN_SETTING_TEXT, "", 0, 0, "this worker's NAME.key as a client of risk"},
-    {"client/timeout_ms", FLORIN_SETTING_NUMBER, "1000", 10, 60000,
-     "not used here: transactions/risk_timeout_ms is"},
 };
 
 static void stop(void **state)
@@ -31,20 +31,44 @@ static void stop(void **state)
     *state = NULL;
 }
 
+typedef struct {
+    const char *endpoints[FLORIN_BROKERS_MAX];
+    size_t count; /* as many as the file names */
+} brokers_t;
+
+static void visit_broker(void *brokers_p, const char *name, const char *value)
+{
+    brokers_t *brokers = brokers_p;
+    if (strcmp(name, "broker") != 0)
+        return;
+    if (brokers->count < FLORIN_BROKERS_MAX)
+        brokers->endpoints[brokers->count] = value;
+    brokers->count++;
+}
+
 /* The client that asks risk. Half its time goes to the first broker: a silent one must leave time
  * for the next. */
 static int open_client(florin_transactions_t *self, const florin_config_t *config,
                        const char *config_path, florin_error_t *error)
 {
-    florin_client_options_t options = {0};
-    if (florin_client_options_load(config_path, &options, error))
-        return error->code;
-    options.timeout_ms =
+    brokers_t brokers = {.count = 0};
+    char key_path[PATH_MAX], broker_key_path[PATH_MAX];
+    const char *key = florin_config_text(config, "client/key", "");
+    const char *broker_key = florin_config_text(config, "client/broker_key", "");
+    uint32_t timeout_ms =
         (uint32_t)florin_config_number(config, "transactions/risk_timeout_ms", 1000);
-    options.try_timeout_ms = options.timeout_ms / 2;
-    int code = florin_client_new(&options, &self->verdicts.client, error);
-    florin_client_options_clear(&options);
-    return code;
+    florin_config_each(config, "client", visit_broker, &brokers);
+    if (florin_worker_path(config_path, key, key_path, error) ||
+        florin_worker_path(config_path, broker_key, broker_key_path, error))
+        return error->code;
+    const florin_client_options_t options = {.brokers = brokers.endpoints,
+                                             .brokers_count = brokers.count,
+                                             .key_path = *key ? key_path : NULL,
+                                             .broker_key_path =
+                                                 *broker_key ? broker_key_path : NULL,
+                                             .timeout_ms = timeout_ms,
+                                             .try_timeout_ms = timeout_ms / 2};
+    return florin_client_new(&options, &self->verdicts.client, error);
 }
 
 static int start(void **state, const florin_config_t *config, const char *config_path,
