@@ -368,12 +368,12 @@ static void bounds_what_is_under_way(void **state)
     for (size_t i = 0; i < 3; i++)
         fake_broker_expect(&world->brokers[0], world->client, &requests[i]);
     for (size_t i = 3; i-- > 0;) { /* the last one first: replies come in any order */
-        char text[8];
+        char text[24];
         (void)snprintf(text, sizeof text, "%zu", i);
         fake_broker_answer(&world->brokers[0], &requests[i], OK, text);
     }
     for (size_t i = 0; i < 3; i++) {
-        char text[8];
+        char text[24];
         (void)snprintf(text, sizeof text, "%zu", i);
         wait_for(world, &endings[i]);
         assert_string_equal(endings[i].text, text);
