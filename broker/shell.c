@@ -167,8 +167,10 @@ static void take_request(florin_shell_t *self, const florin_mdp_client_request_t
     /* The slices point into the frames, and small frames hold their bytes themselves: take them
      * again from where the frames have gone. */
     florin_envelope_t *envelope = florin_envelope_new(&self->message, request->body);
-    if (envelope == NULL)
-        return malformed(self);
+    if (envelope == NULL) { /* no memory, not even to say so */
+        florin_core_counters(self->core)->replies_undelivered++;
+        return;
+    }
     service.data = zmq_msg_data(&envelope->frames[request->body - 1]);
     body.data = zmq_msg_data(&envelope->frames[request->body]);
     uint8_t *answer = NULL;

@@ -52,16 +52,17 @@ static void log_refused(florin_zap_t *self, const florin_slice_t *frames)
                (int)frames[DOMAIN].size, (const char *)frames[DOMAIN].data);
 }
 
-/* Of an ipc peer libzmq gives the address ":uid:gid:pid". */
+/* Of an ipc peer libzmq gives the address "localhost:UID:GID:PID". */
 static void local_user(florin_slice_t address, char user_id[USER_ID_BYTES])
 {
-    size_t digits = 0;
-    while (1 + digits < address.size && address.data[1 + digits] >= '0' &&
-           address.data[1 + digits] <= '9')
-        digits++;
-    if (address.size > 0 && address.data[0] == ':' && digits > 0 && digits <= 10)
-        (void)snprintf(user_id, USER_ID_BYTES, "uid:%.*s", (int)digits,
-                       (const char *)address.data + 1);
+    const char *text = (const char *)address.data;
+    const char *colon = memchr(text, ':', address.size);
+    size_t start = colon != NULL ? (size_t)(colon - text) + 1 : address.size;
+    size_t end = start;
+    while (end < address.size && text[end] >= '0' && text[end] <= '9')
+        end++;
+    if (end > start && end - start <= 10)
+        (void)snprintf(user_id, USER_ID_BYTES, "uid:%.*s", (int)(end - start), text + start);
     else
         (void)snprintf(user_id, USER_ID_BYTES, "local");
 }
