@@ -292,7 +292,7 @@ static int serve(worker_t *self, void *pair, const florin_batch_options_t *batch
                                             .signal_fd = self->signal_fd};
     bool drained = florin_dialog_run(&dialog);
     florin_job_send(pair, NULL);
-    if (!join(thread) || !drained) {
+    if (!drained || !join(thread)) {
         florin_log(FLORIN_LOG_ERROR, "drain_failed",
                    "a batch was still running after %u ms; the brokers will ask other workers",
                    FLORIN_WORKER_DRAIN_MS);

@@ -1,0 +1,453 @@
+/* The worker runtime against a broker of a page: dialogs, batches, refusals, drain. */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "lib/clock.h"
+#include "test/workers/support/fake_broker.h"
+
+#define CREDIT 6
+
+/* ------------------------------------------------------- a handler that does a batch when told to
+ * A reply's message says which batch it was in, with how many calls. */
+
+static int gate;
+static unsigned batches, idles;
+
+static int start(void **state, const florin_config_t *config, const char *config_path,
+                 florin_error_t *error)
+{
+    (void)config;
+    (void)error;
+    *state = &batches;
+    return config_path ? 0 : -1;
+}
+
+static size_t weigh(const Florin__V1__Request *request)
+{
+    bool lookup = request->operation_case == FLORIN__V1__REQUEST__OPERATION_LOOKUP_ACCOUNTS;
+    bool open = request->operation_case == FLORIN__V1__REQUEST__OPERATION_OPEN_ACCOUNTS;
+    size_t events =
+        lookup ? request->lookup_accounts->n_ids : (open ? request->open_accounts->n_accounts : 1);
+    return events > 0 ? events : 1;
+}
+
+static void handle(void *state, florin_call_t *calls, size_t count, florin_arena_t *arena)
+{
+    char byte;
+    (void)state;
+    batches++;
+    if (read(gate, &byte, 1) != 1)
+        _exit(99);
+    for (size_t i = 0; i < count; i++) {
+        Florin__V1__Reply *reply = calls[i].reply;
+        if (calls[i].request->operation_case == FLORIN__V1__REQUEST__OPERATION_STATEMENT) {
+            char *text = florin_arena_alloc(arena, FLORIN_BODY_BYTES_MAX + 1);
+            memset(text, 'x', FLORIN_BODY_BYTES_MAX);
+            text[FLORIN_BODY_BYTES_MAX] = '\0';
+            reply->message = text;
+        } else if (calls[i].request->operation_case ==
+                   FLORIN__V1__REQUEST__OPERATION_ASSESS_TRANSFERS) {
+            florin_call_fail_operation(&calls[i], arena, "fake");
+            continue;
+        } else {
+            reply->message = florin_arena_printf(arena, "batch %u of %zu", batches, count);
+        }
+        reply->status = FLORIN__V1__STATUS__STATUS_OK;
+    }
+}
+
+static void idle(void *state)
+{
+    (void)state;
+    idles++;
+}
+
+static void stop(void **state)
+{
+    *state = NULL;
+}
+
+static const florin_handler_t handler = {.service = "fake",
+                                         .program = "florin-fake",
+                                         .start = start,
+                                         .weigh = weigh,
+                                         .handle = handle,
+                                         .idle = idle,
+                                         .stop = stop};
+
+/* ---------------------------------------------------------------------------------- the tests */
+
+static int set_up(void **state)
+{
+    fake_t *broker = malloc(sizeof(*broker));
+    if (!broker)
+        return -1;
+    fake_start(broker, &handler, CREDIT, &gate);
+    fake_expect(broker, FLORIN_MDP_READY);
+    *state = broker;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    fake_stop(*state);
+    free(*state);
+    return 0;
+}
+
+static Florin__V1__LookupAccountsRequest lookup;
+static ProtobufCBinaryData ids[FLORIN_EVENTS_MAX + 1];
+
+/* A request of so many events. */
+static Florin__V1__Request lookup_of(size_t events)
+{
+    Florin__V1__Request request = FLORIN__V1__REQUEST__INIT;
+    florin__v1__lookup_accounts_request__init(&lookup);
+    lookup.n_ids = events;
+    lookup.ids = ids;
+    request.operation_case = FLORIN__V1__REQUEST__OPERATION_LOOKUP_ACCOUNTS;
+    request.lookup_accounts = &lookup;
+    return request;
+}
+
+static void send_events(fake_t *broker, const char *token, size_t events)
+{
+    Florin__V1__Request request = lookup_of(events);
+    fake_request(broker, token, 60000, &request);
+}
+
+static void expect(fake_t *broker, const char *token, Florin__V1__Status status,
+                   const char *message)
+{
+    const Florin__V1__Reply *reply = fake_expect_reply(broker, token);
+    assert_string_equal(reply->message, message);
+    assert_int_equal(reply->status, status);
+}
+
+static void expect_ok(fake_t *broker, const char *token, const char *message)
+{
+    expect(broker, token, FLORIN__V1__STATUS__STATUS_OK, message);
+}
+
+static void expect_busy(fake_t *broker, const char *token)
+{
+    expect(broker, token, FLORIN__V1__STATUS__STATUS_BUSY,
+           "this worker holds as much as it takes; try again after a pause");
+}
+
+static void test_hello_and_heartbeats(void **state)
+{
+    fake_t *broker = *state;
+    Florin__V1__WorkerHello *hello =
+        florin__v1__worker_hello__unpack(NULL, broker->bytes_count, broker->bytes);
+    assert_non_null(hello);
+    assert_string_equal(broker->service, "fake");
+    assert_int_equal(hello->credit, CREDIT);
+    assert_int_equal(hello->weight, 7);
+    assert_string_equal(hello->instance, "fake-1");
+    assert_string_equal(hello->version, FLORIN_VERSION);
+    florin__v1__worker_hello__free_unpacked(hello, NULL);
+    uint64_t begun_ms = florin_clock_ms();
+    for (int i = 0; i < 4; i++)
+        fake_expect(broker, FLORIN_MDP_HEARTBEAT);
+    assert_in_range(florin_clock_ms() - begun_ms, FAKE_HEARTBEAT_MS * 2, FAKE_DEADLINE_MS);
+}
+
+static void test_request_id_comes_back(void **state)
+{
+    fake_t *broker = *state;
+    uint8_t id[FLORIN_REQUEST_ID_BYTES_MAX + 1] = {1, 2, 3};
+    Florin__V1__Request request = lookup_of(1);
+    request.request_id = (ProtobufCBinaryData){.len = FLORIN_REQUEST_ID_BYTES_MAX, .data = id};
+    fake_request(broker, "a", 60000, &request);
+    fake_pass(broker, 1);
+    expect_ok(broker, "a", "batch 1 of 1");
+    assert_int_equal(broker->reply->request_id.len, FLORIN_REQUEST_ID_BYTES_MAX);
+    assert_memory_equal(broker->reply->request_id.data, id, FLORIN_REQUEST_ID_BYTES_MAX);
+    request.request_id.len++;
+    fake_request(broker, "b", 60000, &request);
+    expect(broker, "b", FLORIN__V1__STATUS__STATUS_BAD_REQUEST,
+           "request_id: 65 bytes; it has at most 64");
+}
+
+/* The first is a batch of its own; those that come while it runs are the next. What is past the
+ * credit is refused at once, which shows, too, that the others have arrived. */
+static void test_what_waits_is_the_next_batch(void **state)
+{
+    fake_t *broker = *state;
+    const char *waiting[] = {"b", "c", "d", "e", "f"};
+    send_events(broker, "a", 1);
+    fake_pass(broker, 1);
+    expect_ok(broker, "a", "batch 1 of 1");
+    send_events(broker, "a", 1);
+    for (size_t i = 0; i < 5; i++)
+        send_events(broker, waiting[i], 1);
+    send_events(broker, "g", 1);
+    expect_busy(broker, "g");
+    fake_pass(broker, 6);
+    /* The worker may have begun with more than one, but it has begun before the gate opened: two
+     * batches at least, three at most when the dialog handed the others over in two parts. */
+    const Florin__V1__Reply *reply = fake_expect_reply(broker, "a");
+    unsigned batch = 0, count = 0;
+    assert_int_equal(sscanf(reply->message, "batch %u of %u", &batch, &count), 2);
+    assert_int_equal(batch, 2);
+    for (size_t i = 0; i < 5; i++)
+        reply = fake_expect_reply(broker, waiting[i]);
+    char last[32];
+    (void)snprintf(last, sizeof(last), "batch 3 of %u", 6 - count);
+    assert_string_equal(reply->message, count == 6 ? "batch 2 of 6" : last);
+}
+
+/* Fills the worker up behind a first batch that runs, so that all the others wait. */
+static void begin_batch(fake_t *broker)
+{
+    send_events(broker, "first", 1);
+    for (int i = 0; i < 4; i++) /* the batch thread has it by then */
+        fake_expect(broker, FLORIN_MDP_HEARTBEAT);
+}
+
+static void test_batches_are_cut_by_events(void **state)
+{
+    fake_t *broker = *state;
+    begin_batch(broker);
+    send_events(broker, "b", 5000);
+    send_events(broker, "c", FLORIN_BATCH_EVENTS_MAX - 5000);
+    send_events(broker, "d", 1);
+    send_events(broker, "e", FLORIN_EVENTS_MAX);
+    send_events(broker, "f", FLORIN_EVENTS_MAX + 1);
+    send_events(broker, "g", 1);
+    expect_busy(broker, "g");
+    fake_pass(broker, 4);
+    expect_ok(broker, "first", "batch 1 of 1");
+    expect_ok(broker, "b", "batch 2 of 2");
+    expect_ok(broker, "c", "batch 2 of 2");
+    expect_ok(broker, "d", "batch 3 of 1");
+    /* What is refused is answered while the batch is made up, ahead of what it holds. */
+    const Florin__V1__Reply *reply = fake_expect_reply(broker, "f");
+    assert_int_equal(reply->status, FLORIN__V1__STATUS__STATUS_TOO_LARGE);
+    assert_string_equal(reply->message, "8191 events; a request has at most 8190: split it");
+    expect_ok(broker, "e", "batch 4 of 1");
+}
+
+static void test_expired_is_not_begun(void **state)
+{
+    fake_t *broker = *state;
+    Florin__V1__Request request = lookup_of(1);
+    begin_batch(broker);
+    fake_request(broker, "late", 1, &request);
+    fake_request(broker, "patient", 0, &request); /* without a bound */
+    for (int i = 0; i < 4; i++)
+        fake_expect(broker, FLORIN_MDP_HEARTBEAT);
+    fake_pass(broker, 2);
+    expect_ok(broker, "first", "batch 1 of 1");
+    const Florin__V1__Reply *reply = fake_expect_reply(broker, "late");
+    assert_int_equal(reply->status, FLORIN__V1__STATUS__STATUS_EXPIRED);
+    expect_ok(broker, "patient", "batch 2 of 1");
+}
+
+static void test_bad_bodies(void **state)
+{
+    fake_t *broker = *state;
+    fake_request_bytes(broker, "a", "\377\377\377", 3);
+    expect(broker, "a", FLORIN__V1__STATUS__STATUS_BAD_REQUEST, "body is not a florin.v1.Request");
+    fake_request_bytes(broker, "b", "\122\177",
+                       2); /* open_accounts of 127 bytes that aren't there */
+    expect(broker, "b", FLORIN__V1__STATUS__STATUS_BAD_REQUEST, "body is not a florin.v1.Request");
+    const florin_slice_t two[] = {{(const uint8_t *)"", 0},
+                                  {(const uint8_t *)FLORIN_MDP_WORKER, 6},
+                                  {(const uint8_t *)"\002", 1},
+                                  {(const uint8_t *)"c", 1},
+                                  {(const uint8_t *)"", 0},
+                                  {(const uint8_t *)"", 0},
+                                  {(const uint8_t *)"", 0},
+                                  {(const uint8_t *)"", 0},
+                                  {NULL, 0}};
+    fake_send(broker, two);
+    expect(broker, "c", FLORIN__V1__STATUS__STATUS_BAD_REQUEST, "body of 2 frames; it is one");
+    fake_request_bytes(broker, "d", "", 0); /* a Request without operation is one */
+    fake_pass(broker, 1);
+    expect_ok(broker, "d", "batch 1 of 1");
+}
+
+/* Two bytes on the wire become an account's hundred and more in memory: two million of them. */
+static void test_submessage_bomb(void **state)
+{
+    fake_t *broker = *state;
+    const size_t inside = 4000000, bytes = inside + 5;
+    uint8_t *body = calloc(1, bytes);
+    assert_non_null(body);
+    const uint8_t head[] = {0x52, 0x80 | (inside & 0x7f), 0x80 | (inside >> 7 & 0x7f),
+                            0x80 | (inside >> 14 & 0x7f), inside >> 21};
+    memcpy(body, head, sizeof(head));
+    for (size_t i = 0; i < inside; i += 2)
+        body[sizeof(head) + i] = 0x0a;
+    for (int i = 0; i < 3; i++) {
+        fake_request_bytes(broker, "bomb", body, bytes);
+        const Florin__V1__Reply *reply = fake_expect_reply(broker, "bomb");
+        assert_int_equal(reply->status, FLORIN__V1__STATUS__STATUS_TOO_LARGE);
+    }
+    free(body);
+    send_events(broker, "a", FLORIN_EVENTS_MAX);
+    fake_pass(broker, 1);
+    expect_ok(broker, "a", "batch 1 of 1");
+}
+
+static void test_reply_too_large(void **state)
+{
+    fake_t *broker = *state;
+    Florin__V1__StatementRequest statement = FLORIN__V1__STATEMENT_REQUEST__INIT;
+    Florin__V1__Request request = FLORIN__V1__REQUEST__INIT;
+    request.operation_case = FLORIN__V1__REQUEST__OPERATION_STATEMENT;
+    request.statement = &statement;
+    fake_request(broker, "a", 60000, &request);
+    fake_pass(broker, 1);
+    const Florin__V1__Reply *reply = fake_expect_reply(broker, "a");
+    assert_int_equal(reply->status, FLORIN__V1__STATUS__STATUS_TOO_LARGE);
+    assert_non_null(strstr(reply->message, "smaller page"));
+}
+
+static void test_wrong_operation_is_named(void **state)
+{
+    fake_t *broker = *state;
+    Florin__V1__AssessTransfersRequest assess = FLORIN__V1__ASSESS_TRANSFERS_REQUEST__INIT;
+    Florin__V1__Request request = FLORIN__V1__REQUEST__INIT;
+    request.operation_case = FLORIN__V1__REQUEST__OPERATION_ASSESS_TRANSFERS;
+    request.assess_transfers = &assess;
+    fake_request(broker, "a", 60000, &request);
+    fake_pass(broker, 1);
+    expect(broker, "a", FLORIN__V1__STATUS__STATUS_BAD_REQUEST,
+           "operation assess_transfers is not one of service fake");
+}
+
+static void test_garbage_from_the_broker(void **state)
+{
+    fake_t *broker = *state;
+    uint32_t seed = (uint32_t)florin_clock_ns();
+    print_message("seed %u\n", seed);
+    srandom(seed);
+    for (int i = 0; i < 500; i++) {
+        uint8_t noise[40];
+        florin_slice_t frames[FLORIN_MDP_FRAMES_MAX + 3] = {{NULL, 0}};
+        size_t count = 1 + (size_t)random() % (FLORIN_MDP_FRAMES_MAX + 2);
+        for (size_t k = 0; k < sizeof(noise); k++)
+            noise[k] = (uint8_t)random();
+        for (size_t k = 0; k < count; k++)
+            frames[k] = (florin_slice_t){noise, (size_t)random() % sizeof(noise)};
+        if (random() % 2) { /* nearly right */
+            frames[0].size = 0;
+            if (count > 1)
+                frames[1] = (florin_slice_t){(const uint8_t *)FLORIN_MDP_WORKER, 6};
+        }
+        fake_send(broker, frames);
+    }
+    send_events(broker, "a", 1);
+    fake_pass(broker, 1);
+    expect_ok(broker, "a", "batch 1 of 1");
+}
+
+static void test_a_broker_that_comes_back(void **state)
+{
+    fake_t *broker = *state;
+    begin_batch(broker);
+    fake_close(broker);
+    fake_open(broker);
+    fake_expect(broker, FLORIN_MDP_READY);
+    fake_pass(broker, 2);
+    send_events(broker, "b", 1); /* the reply to the other session's request is not sent */
+    const Florin__V1__Reply *reply = fake_expect_reply(broker, "b");
+    assert_int_equal(reply->status, FLORIN__V1__STATUS__STATUS_OK);
+}
+
+static void test_a_broker_that_falls_silent(void **state)
+{
+    fake_t *broker = *state;
+    fake_expect(broker, FLORIN_MDP_HEARTBEAT);
+    broker->mute = true;
+    uint64_t begun_ms = florin_clock_ms();
+    fake_expect(broker, FLORIN_MDP_READY);
+    assert_in_range(florin_clock_ms() - begun_ms, 2 * FAKE_HEARTBEAT_MS, FAKE_DEADLINE_MS);
+}
+
+static void test_a_broker_that_says_disconnect(void **state)
+{
+    fake_t *broker = *state;
+    for (int i = 0; i < 3; i++) {
+        fake_command(broker, FLORIN_MDP_DISCONNECT);
+        broker->worker_bytes = 0; /* no heartbeats to one that is gone */
+        fake_expect(broker, FLORIN_MDP_READY);
+    }
+    send_events(broker, "a", 1);
+    fake_pass(broker, 1);
+    expect_ok(broker, "a", "batch 1 of 1");
+}
+
+static void test_sigterm_drains(void **state)
+{
+    fake_t *broker = *state;
+    begin_batch(broker);
+    send_events(broker, "waiting", 1);
+    send_events(broker, "waiting too", 1);
+    assert_int_equal(kill(broker->pid, SIGTERM), 0);
+    fake_expect(broker, FLORIN_MDP_DISCONNECT);
+    broker->mute = true; /* as a broker that has no more to say to one that leaves */
+    fake_pass(broker, 2);
+    expect_ok(broker, "first", "batch 1 of 1");
+    expect_ok(broker, "waiting", "batch 2 of 2");
+    expect_ok(broker, "waiting too", "batch 2 of 2");
+    assert_int_equal(fake_wait_exit(broker), 0);
+}
+
+static void test_sigterm_when_idle(void **state)
+{
+    fake_t *broker = *state;
+    uint64_t begun_ms = florin_clock_ms();
+    assert_int_equal(kill(broker->pid, SIGTERM), 0);
+    fake_expect(broker, FLORIN_MDP_DISCONNECT);
+    assert_int_equal(fake_wait_exit(broker), 0);
+    assert_in_range(florin_clock_ms() - begun_ms, 0, 3000);
+}
+
+/* The handler hangs: the process ends all the same, and says that it left something undone. */
+static void test_drain_has_an_end(void **state)
+{
+    fake_t *broker = *state;
+    begin_batch(broker);
+    assert_int_equal(kill(broker->pid, SIGTERM), 0);
+    fake_expect(broker, FLORIN_MDP_DISCONNECT);
+    assert_int_equal(fake_wait_exit(broker), EXIT_FAILURE);
+}
+
+#define GATED(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        GATED(test_hello_and_heartbeats),
+        GATED(test_request_id_comes_back),
+        GATED(test_what_waits_is_the_next_batch),
+        GATED(test_batches_are_cut_by_events),
+        GATED(test_expired_is_not_begun),
+        GATED(test_bad_bodies),
+        GATED(test_submessage_bomb),
+        GATED(test_reply_too_large),
+        GATED(test_wrong_operation_is_named),
+        GATED(test_garbage_from_the_broker),
+        GATED(test_a_broker_that_comes_back),
+        GATED(test_a_broker_that_falls_silent),
+        GATED(test_a_broker_that_says_disconnect),
+        GATED(test_sigterm_drains),
+        GATED(test_sigterm_when_idle),
+        GATED(test_drain_has_an_end),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
