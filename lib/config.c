@@ -61,7 +61,7 @@ typedef struct {
     florin_error_t *error;
 } check_t;
 
-/* True when a pattern such as "name/" and a star takes any names below `path`. */
+/* True when the pattern is `path`, a slash and a star: it takes any names below. */
 static bool takes_any(const char *pattern, const char *path)
 {
     size_t length = strlen(pattern);
@@ -127,36 +127,40 @@ static bool is_repeated(zconfig_t *parent, zconfig_t *item)
     return false;
 }
 
+/* Checks the values of the names below a path that takes any. */
+static int check_any(const check_t *check, const florin_setting_t *setting, zconfig_t *item,
+                     const char *path)
+{
+    int rc = FLORIN_OK;
+    for (zconfig_t *child = zconfig_child(item); child && rc == FLORIN_OK;
+         child = zconfig_next(child))
+        rc = check_value(check, setting, path, zconfig_value(child));
+    return rc;
+}
+
 static int check_below(const check_t *check, zconfig_t *parent, const char *prefix, int depth);
 
 static int check_item(const check_t *check, zconfig_t *parent, zconfig_t *item, const char *path,
                       int depth)
 {
     const florin_setting_t *setting = find_setting(check, path);
-    bool free_below = setting && takes_any(setting->path, path);
+    bool any_below = setting && takes_any(setting->path, path);
     bool section = is_section(check, path);
     if (!setting && !section)
         return fail(check, path, "there is no such setting");
+    /* ZPL allows a slash in a name, but nothing would find it there. */
+    if (strchr(zconfig_name(item), '/'))
+        return fail(check, path, "write the name below its section, four spaces in");
     /* Texts may be repeated, for florin_config_each. A second number or section would be ignored,
      * which nobody who writes one expects. */
     if ((section || setting->type == FLORIN_SETTING_NUMBER) && is_repeated(parent, item))
         return fail(check, path, "is there twice");
-    if (free_below) {
-        for (zconfig_t *child = zconfig_child(item); child; child = zconfig_next(child)) {
-            int rc = check_value(check, setting, path, zconfig_value(child));
-            if (rc != FLORIN_OK)
-                return rc;
-        }
-        return FLORIN_OK;
-    }
-    if (setting) {
-        int rc = check_value(check, setting, path, zconfig_value(item));
-        if (rc != FLORIN_OK)
-            return rc;
-    } else if (*zconfig_value(item)) {
+    if ((!setting || any_below) && *zconfig_value(item))
         return fail(check, path, "is a section and has no value of its own");
-    }
-    return check_below(check, item, path, depth + 1);
+    if (any_below)
+        return check_any(check, setting, item, path);
+    int rc = setting ? check_value(check, setting, path, zconfig_value(item)) : FLORIN_OK;
+    return rc == FLORIN_OK ? check_below(check, item, path, depth + 1) : rc;
 }
 
 static int check_below(const check_t *check, zconfig_t *parent, const char *prefix, int depth)

@@ -94,6 +94,8 @@ static void mistakes_are_named(void **state)
         {"broker\n    client = x\n", "broker/client: there is no such setting"},
         {"broker\n    clients\n        x = 1\n", "broker/clients/x: there is no such setting"},
         {"broker = 1\n", "broker: is a section"},
+        {"shards = 1\n", "shards: is a section"},
+        {"broker/clients = x\n", "broker/clients: write the name below its section"},
         {"broker\nbroker\n", "broker: is there twice"},
         {"broker\n    queue_requests = 1\n    queue_requests = 2\n", "is there twice"},
         {"broker\n    queue_requests = 101\n", "\"101\" is not a number from 0 to 100"},
