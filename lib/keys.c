@@ -121,7 +121,7 @@ int florin_keys_load(const char *path, zcert_t **cert, florin_error_t *error)
         *cert = zcert_new_from(public_key, secret_key);
     if (!*cert)
         rc = florin_error_set(error, FLORIN_ERROR_CONFIG,
-                              "%s is no secret key file: make one with \"florin keys\"", path);
+                              "%s is no secret key file: make one with \"florin keygen\"", path);
     zconfig_destroy(&root);
     sodium_memzero(secret_key, sizeof secret_key);
     forget_text(text);
