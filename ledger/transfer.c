@@ -3,8 +3,8 @@
 
 #include "ledger/state.h"
 
-/* Two-phase, balancing, closing and imported transfers are refused by their flags; the rules that
- * are theirs alone stand at their places in docs/decisions/ledger-precedence.md. */
+/* Two-phase, balancing, closing and imported transfers are refused by their flags. The rules that
+ * are theirs alone belong where the list in ledger/results.h has them. */
 #define FLAGS_ALLOWED FLORIN_TRANSFER_FLAG_LINKED
 
 /* The accounts of a transfer; NULL where there is none. */
