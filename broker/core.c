@@ -106,6 +106,7 @@ static bool dispatch_next(florin_core_t *core, pool_t *pool, uint64_t now_ms)
     };
     switch (core->out.send_request(core->out.arg, &dispatch)) {
     case FLORIN_SENT:
+        pool_end_turn(request);
         pool_take(core, request);
         worker_hold(worker, request);
         request->attempt++;

@@ -132,12 +132,15 @@ void pool_take(florin_core_t *core, request_t *request)
     lane->bytes -= request->bytes;
     pool->waiting_count--;
     pool->waiting_bytes -= request->bytes;
-    if (lane->count == 0) {
+    if (lane->count == 0)
         lane_destroy(core, lane);
-    } else {
-        TAILQ_REMOVE(&pool->lanes, lane, turn);
-        TAILQ_INSERT_TAIL(&pool->lanes, lane, turn);
-    }
+}
+
+void pool_end_turn(request_t *request)
+{
+    lane_t *lane = request->lane;
+    TAILQ_REMOVE(&lane->pool->lanes, lane, turn);
+    TAILQ_INSERT_TAIL(&lane->pool->lanes, lane, turn);
 }
 
 static void pool_count(florin_core_t *core, pool_t *pool)

@@ -159,8 +159,10 @@ const char *pool_no_room(const florin_core_t *core, const pool_t *pool, florin_s
 /* False when there is no memory. A request at the front is the next one out. */
 bool pool_wait(florin_core_t *core, request_t *request, bool front);
 request_t *pool_next(const pool_t *pool);
-/* Takes a waiting request out of its lane, and lets the next client have its turn. */
+/* Takes a waiting request out of its lane. */
 void pool_take(florin_core_t *core, request_t *request);
+/* The waiting request's client has had its turn: the next one is first now. */
+void pool_end_turn(request_t *request);
 /* Counts a request that begins, and one that is settled. */
 void pool_hold(florin_core_t *core, request_t *request);
 void pool_let_go(florin_core_t *core, request_t *request);
