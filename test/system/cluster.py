@@ -1,0 +1,281 @@
+"""A private cluster for a test class, what a test does to it, and the auditor of its books."""
+import collections
+import contextlib
+import itertools
+import json
+import os
+import pathlib
+import random
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+import unittest
+
+import wire
+
+BIN = pathlib.Path(os.environ.get("FLORIN_BIN", wire.REPO / "build/bin")).resolve()
+SCRIPT = wire.REPO / "ops/cluster"
+SLOTS = 1024
+
+
+def wait_for(what, condition, seconds=20):
+    """Polls until the condition holds and returns what it gave; fails when the time is up."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() >= deadline:
+            raise AssertionError(f"waited {seconds} s for {what}")
+        time.sleep(0.05)
+
+
+class Cluster:
+    def __init__(self, bin_folder, shards, pools):
+        self.bin = bin_folder
+        self.shards = shards
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="florin-test-"))
+        self.options = ["--dir", self.dir, "--bin", self.bin, "--shards", str(shards)]
+        for pool, count in pools.items():
+            self.options += ["--pool", f"{pool}={count}"]
+
+    def ops(self, *arguments, env=None, seconds=120):
+        done = subprocess.run([SCRIPT, *map(str, arguments)], env={**os.environ, **(env or {})},
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              timeout=seconds)
+        if done.returncode:
+            raise AssertionError(f"ops/cluster {arguments[0]} failed: {done.stderr or done.stdout}")
+        return done.stdout
+
+    def up(self, *options, env=None):
+        self.ops("up", *self.options, *options, env=env)
+
+    def destroy(self):
+        """Leaves no process, and no file either unless FLORIN_KEEP is set: then the logs can be
+        read."""
+        if os.environ.get("FLORIN_KEEP"):
+            self.ops("down", "--dir", self.dir)
+            print(f"kept {self.dir}")
+        else:
+            self.ops("down", "--delete", "--dir", self.dir)
+            shutil.rmtree(self.dir, ignore_errors=True)
+
+    def kill(self, name, sig="TERM"):
+        self.ops("kill", name, sig, "--dir", self.dir)
+
+    def end(self, name, sig="TERM"):
+        """Sends a signal that ends the process, and waits until it has."""
+        pid = self.pid(name)
+        self.kill(name, sig)
+        wait_for(f"{name} to end", lambda: not alive(pid))
+
+    def scale(self, pool, count):
+        self.ops("scale", pool, count, "--dir", self.dir)
+
+    def pid(self, name):
+        return int((self.dir / "pid" / name).read_text().split()[0])
+
+    def names(self):
+        return sorted(path.name for path in (self.dir / "pid").iterdir())
+
+    def rss_kib(self, name):
+        status = pathlib.Path(f"/proc/{self.pid(name)}/status").read_text()
+        return int(status.split("VmRSS:")[1].split()[0])
+
+    def log(self, name):
+        return (self.dir / "log" / f"{name}.log").read_text()
+
+    def endpoint(self, workers=False):
+        settings = dict(line.split("=", 1) for line in (self.dir / "cluster").read_text().split("\n")
+                        if line)
+        return f"tcp://127.0.0.1:{int(settings['port_base']) + int(workers)}"
+
+    def keys(self, name="operator"):
+        return wire.Keys(self.dir / "keys" / f"{name}.key", self.dir / "keys" / "broker.pub")
+
+    def client(self, **options):
+        return wire.Client(self.endpoint(), self.keys(), **options)
+
+    def florin(self, *arguments, exit_code=0, seconds=60):
+        """The florin command's output; fails when it ends with another code."""
+        return self._run("florin", ["--config", self.dir / "client.zpl", *arguments], exit_code,
+                         seconds)
+
+    def florin_json(self, *arguments, **options):
+        return [json.loads(line)
+                for line in self.florin(*arguments, "--json", **options).stdout.splitlines()]
+
+    def admin(self, *arguments, exit_code=0):
+        return self._run("florin-admin", [*arguments, "--control", self.conninfo("control")],
+                         exit_code, 30)
+
+    def _run(self, program, arguments, exit_code, seconds):
+        done = subprocess.run([self.bin / program, *map(str, arguments)], stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, timeout=seconds)
+        if done.returncode != exit_code:
+            raise AssertionError(f"{program} {' '.join(map(str, arguments))}: exit code "
+                                 f"{done.returncode}, not {exit_code}\n{done.stdout}{done.stderr}")
+        return done
+
+    def conninfo(self, where):
+        return self.ops("conninfo", where, "--dir", self.dir).strip()
+
+    def sql(self, where, query):
+        """Rows of text."""
+        out = subprocess.run(["psql", "-XqAt", "-v", "ON_ERROR_STOP=1", self.conninfo(where),
+                              "-c", query], check=True, capture_output=True, text=True, timeout=60)
+        return [line.split("|") for line in out.stdout.splitlines()]
+
+    def in_doubt(self):
+        return [row for shard in range(self.shards)
+                for row in self.sql(shard, "select gid from pg_prepared_xacts")]
+
+    def trial_balance_is_zero(self):
+        with self.client() as client:
+            reply = client.call("accounts", trial_balance=wire.pb.TrialBalanceRequest())
+        assert reply.status == wire.pb.STATUS_OK, reply
+        sums = collections.Counter()
+        for row in reply.trial_balance.rows:
+            sums[row.ledger] += int(row.debits_posted) - int(row.credits_posted)
+        return not any(sums.values())
+
+    def audit(self, acknowledged=()):
+        """Fails unless the books on all shards are whole, and hold what was acknowledged once."""
+        wait_for("prepared transactions to end", lambda: not self.in_doubt(), 30)
+        rows, accounts = collections.defaultdict(dict), {}
+        for shard in range(self.shards):
+            for line in self.sql(shard, """select id, debit_account_id, credit_account_id, amount,
+                    debit_debits_posted is not null, credit_debits_posted is not null
+                    from transfers where result = 0"""):
+                rows[line[0]][shard] = line[1:]
+            for account, debits, credits in self.sql(
+                    shard, "select id, debits_posted, credits_posted from accounts"):
+                assert account not in accounts, f"account {account} is on two shards"
+                accounts[account] = [shard, int(debits), int(credits)]
+        for transfer, copies in rows.items():
+            self._audit_transfer(transfer, copies, accounts)
+        wrong = [account for account, (_, debits, credits) in accounts.items() if debits or credits]
+        assert not wrong, f"balances are not the sums of the transfers: {wrong[:5]}"
+        missing = [i for i in acknowledged if uuid(i) not in rows]
+        assert not missing, f"acknowledged but not there: {missing[:5]} of {len(missing)}"
+        assert self.trial_balance_is_zero()
+
+    def _audit_transfer(self, transfer, copies, accounts):
+        """Takes the transfer's amount from its accounts, which must come out at zero in the end."""
+        debit, credit, amount = next(iter(copies.values()))[:3]
+        homes = {int(transfer.replace("-", ""), 16) % SLOTS % self.shards, accounts[debit][0],
+                 accounts[credit][0]}
+        assert homes == set(copies), f"{transfer} is on shards {set(copies)}, not {homes}"
+        for shard, copy in copies.items():
+            assert copy[:3] == [debit, credit, amount], f"{transfer} differs between shards"
+            assert (copy[3] == "t") == (accounts[debit][0] == shard), f"{transfer}: debit side"
+            assert (copy[4] == "t") == (accounts[credit][0] == shard), f"{transfer}: credit side"
+        accounts[debit][1] -= int(amount)
+        accounts[credit][2] -= int(amount)
+
+
+def uuid(number):
+    text = f"{number:032x}"
+    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
+
+
+def alive(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+class Payer(threading.Thread):
+    """Pays between some accounts without a pause, and asks again with the same ids after whatever
+    leaves the outcome open. What was acknowledged is in `acknowledged`; what should not have come is
+    in `surprises`."""
+
+    AGAIN = {wire.pb.STATUS_BUSY, wire.pb.STATUS_EXPIRED, wire.pb.STATUS_UNAVAILABLE,
+             wire.pb.STATUS_NO_SERVICE}
+
+    def __init__(self, cluster, accounts, first_id, batch=5, seed=1):
+        super().__init__(daemon=True)
+        self.cluster, self.accounts, self.batch = cluster, list(accounts), batch
+        self.random = random.Random(seed)
+        self.ids = itertools.count(first_id)
+        self.acknowledged, self.surprises = [], []
+        self.ending = threading.Event()
+
+    def __enter__(self):
+        self.start()
+        self.wait_for_more()
+        return self
+
+    def __exit__(self, *_):
+        self.ending.set()
+        self.join(60)
+        assert not self.is_alive(), "the payer still waits for an answer"
+
+    def wait_for_more(self, count=20, seconds=30):
+        """Until so many more were acknowledged."""
+        goal = len(self.acknowledged) + count
+        wait_for("payments to go on", lambda: len(self.acknowledged) >= goal or self.surprises,
+                 seconds)
+
+    def run(self):
+        with self.cluster.client() as client:
+            while not self.ending.is_set():
+                transfers = [wire.transfer(next(self.ids), *self.random.sample(self.accounts, 2),
+                                           self.random.randint(1, 10**6))
+                             for _ in range(self.batch)]
+                while transfers:
+                    transfers = self.settle(client, transfers)
+
+    def settle(self, client, transfers):
+        """Sends them once; returns those to ask again about."""
+        try:
+            reply = client.call("transactions", 3, create_transfers=wire.pb.CreateTransfersRequest(
+                transfers=transfers))
+        except wire.NoAnswer:
+            return transfers
+        if reply.status != wire.pb.STATUS_OK:
+            if reply.status not in self.AGAIN:
+                self.surprises.append(str(reply))
+            return transfers if reply.status in self.AGAIN else []
+        again = []
+        for transfer, outcome in zip(transfers, reply.create_transfers.results):
+            name = wire.result_name(outcome.result)
+            if name in ("created", "exists"):
+                self.acknowledged.append(wire.id_number(transfer.id))
+            elif name == "risk_unavailable":
+                again.append(transfer)
+            else:
+                self.surprises.append(name)
+        return again
+
+
+class SystemTest(unittest.TestCase):
+    """One cluster for the tests of a class. A test may break it, and mends it with cluster.up()."""
+
+    BIN = BIN
+    SHARDS = 2
+    POOLS = {}
+    cluster: Cluster
+
+    @classmethod
+    def setUpClass(cls):
+        cls.cluster = Cluster(cls.BIN, cls.SHARDS, cls.POOLS)
+        cls.addClassCleanup(cls.cluster.destroy)
+        cls.cluster.up()
+
+    def setUp(self):
+        self.client = self.enterContext(self.cluster.client())
+
+    @contextlib.contextmanager
+    def paused(self, name):
+        """The process is stopped as a debugger would stop it, and goes on in the end."""
+        pid = self.cluster.pid(name)
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)

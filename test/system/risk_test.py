@@ -1,0 +1,163 @@
+"""The risk rules, from florin-admin to the answer a client gets, changed while everything runs."""
+import concurrent.futures
+import itertools
+
+import wire
+from cluster import SystemTest, wait_for
+from wire import pb
+
+EUR, CZK, JPY = 978, 203, 392
+
+
+class RiskTest(SystemTest):
+    ids = itertools.count(700_000)
+    accounts = itertools.count(5_001)
+
+    def setUp(self):
+        super().setUp()
+        self.addCleanup(self.forget)
+
+    def forget(self):
+        """No rules again, in effect."""
+        for currency in ("EUR", "CZK", "JPY"):
+            self.cluster.admin("risk", "clear", currency)
+        debit, credit = self.open()
+        wait_for("the rules to be gone",
+                 lambda: self.pay(debit, credit, 10**12)[0] == "created")
+
+    def open(self, ledger=EUR):
+        """Two accounts, on two shards, without a bound."""
+        pair = [next(self.accounts), next(self.accounts)]
+        self.assertEqual(self.client.open_accounts(pair, ledger), ["created"] * 2)
+        return pair
+
+    def pay(self, debit, credit, amount, client=None, **fields):
+        """The result's name and the reasons."""
+        outcome, = (client or self.client).transfer(
+            wire.transfer(next(self.ids), debit, credit, amount, **fields))
+        return wire.result_name(outcome.result), [
+            pb.RiskReason.Name(reason)[len("RISK_REASON_"):].lower() for reason in outcome.reasons]
+
+    def declined(self, *reasons):
+        return "risk_declined", list(reasons)
+
+    def takes_effect(self, debit, credit, amount, expected, **fields):
+        """A rule that was just set is in effect soon, without a restart."""
+        pid = self.cluster.pid("risk-1")
+        wait_for(f"{expected} of a transfer of {amount}",
+                 lambda: self.pay(debit, credit, amount, **fields)[0] == expected, 10)
+        self.assertEqual(self.cluster.pid("risk-1"), pid)
+
+    def test_the_maximum_of_a_currency(self):
+        debit, credit = self.open()
+        self.cluster.admin("risk", "set", "EUR", "--max", "100.00")
+        self.takes_effect(debit, credit, 10001, "risk_declined")
+        self.assertEqual(self.pay(debit, credit, 10001), self.declined("amount_above_maximum"))
+        self.assertEqual(self.pay(debit, credit, 10000), ("created", []))
+
+    def test_a_rule_holds_for_its_currency_alone(self):
+        debit, credit = self.open(JPY)
+        self.cluster.admin("risk", "set", "EUR", "--max", "1.00")
+        self.cluster.admin("risk", "set", "JPY", "--max", "500")
+        self.takes_effect(debit, credit, 501, "risk_declined", ledger=JPY)
+        self.assertEqual(self.pay(debit, credit, 500, ledger=JPY), ("created", []))
+
+    def test_a_rule_is_changed_and_taken_away_while_all_runs(self):
+        debit, credit = self.open()
+        for maximum, refused in ("1.00", 101), ("2.00", 201), ("0.50", 51):
+            self.cluster.admin("risk", "set", "EUR", "--max", maximum)
+            self.takes_effect(debit, credit, refused, "risk_declined")
+            self.takes_effect(debit, credit, refused - 1, "created")
+        self.cluster.admin("risk", "clear", "EUR")
+        self.takes_effect(debit, credit, 10**9, "created")
+
+    def test_what_should_be_reviewed_is_declined_with_its_reason(self):
+        debit, credit = self.open()
+        self.cluster.admin("risk", "set", "EUR", "--review", "10.00")
+        self.takes_effect(debit, credit, 1001, "risk_declined")
+        self.assertEqual(self.pay(debit, credit, 1001), self.declined("amount_above_review"))
+        self.assertEqual(self.pay(debit, credit, 1000), ("created", []))
+
+    def test_a_blocked_account_neither_pays_nor_is_paid(self):
+        debit, credit = self.open()
+        self.cluster.admin("risk", "block", debit)
+        self.takes_effect(debit, credit, 1, "risk_declined")
+        self.assertEqual(self.pay(debit, credit, 1), self.declined("debit_account_blocked"))
+        self.assertEqual(self.pay(credit, debit, 1), self.declined("credit_account_blocked"))
+        self.cluster.admin("risk", "free", debit)
+        self.takes_effect(debit, credit, 1, "created")
+
+    def test_an_allowed_account_may_debit_what_others_may_not(self):
+        debit, credit = self.open()
+        self.cluster.admin("risk", "set", "EUR", "--max", "1.00")
+        self.takes_effect(debit, credit, 101, "risk_declined")
+        self.cluster.admin("risk", "allow", debit)
+        self.takes_effect(debit, credit, 101, "created")
+        self.assertEqual(self.pay(credit, debit, 101), self.declined("amount_above_maximum"))
+
+    def test_a_refusal_is_remembered_and_a_repeat_is_not_counted(self):
+        debit, credit = self.open()
+        self.cluster.admin("risk", "set", "EUR", "--max", "1.00")
+        self.takes_effect(debit, credit, 101, "risk_declined")
+        number = next(self.ids)
+        refused = wire.transfer(number, debit, credit, 101)
+        self.assertEqual(self.client.transfer(refused)[0].result,
+                         pb.CREATE_TRANSFER_RESULT_RISK_DECLINED)
+        self.cluster.admin("risk", "clear", "EUR")
+        self.takes_effect(debit, credit, 101, "created")
+        again = self.client.transfer(refused)[0]
+        self.assertEqual(wire.result_name(again.result), "id_already_failed")
+        self.assertEqual(wire.result_name(again.first_result), "risk_declined")
+
+    def test_the_window_counts_what_was_debited(self):
+        debit, credit = self.open()
+        self.cluster.admin("risk", "set", "EUR", "--max", "5.00", "--window", "600", "--count", "3")
+        self.takes_effect(debit, credit, 501, "risk_declined")
+        first = next(self.ids)
+        self.assertEqual(self.client.pay(first, debit, credit, 1), "created")
+        self.assertEqual(self.client.pay(first, debit, credit, 1), "exists")
+        self.assertEqual(self.pay(debit, credit, 1)[0], "created")
+        self.assertEqual(self.pay(debit, credit, 1)[0], "created")
+        self.assertEqual(self.pay(debit, credit, 1), self.declined("window_count_above_maximum"))
+        self.assertEqual(self.pay(credit, debit, 1)[0], "created", "credits do not count")
+
+    def test_a_batch_counts_against_the_window_within_itself(self):
+        debit, credit = self.open()
+        self.cluster.admin("risk", "set", "EUR", "--max", "5.00", "--window", "600", "--sum", "2.00")
+        self.takes_effect(debit, credit, 501, "risk_declined")
+        outcomes = self.client.transfer(*(wire.transfer(next(self.ids), debit, credit, 90)
+                                          for _ in range(4)))
+        self.assertEqual([wire.result_name(o.result) for o in outcomes],
+                         ["created", "created", "risk_declined", "risk_declined"])
+        self.assertEqual(self.client.balances(debit), {debit: -180})
+
+    def test_the_window_rolls(self):
+        debit, credit = self.open()
+        self.cluster.admin("risk", "set", "EUR", "--max", "5.00", "--window", "2", "--count", "1")
+        self.takes_effect(debit, credit, 501, "risk_declined")
+        self.assertEqual(self.pay(debit, credit, 1)[0], "created")
+        self.assertEqual(self.pay(debit, credit, 1)[0], "risk_declined")
+        self.takes_effect(debit, credit, 1, "created")
+
+    def race(self, debit, credit, amount, clients=8, each=15):
+        """How many of the clients' transfers were created when all pay from one account at once."""
+        def one(_):
+            with self.cluster.client() as client:
+                return sum(self.pay(debit, credit, amount, client)[0] == "created"
+                           for _ in range(each))
+        with concurrent.futures.ThreadPoolExecutor(clients) as pool:
+            return sum(pool.map(one, range(clients)))
+
+    def test_clients_at_once_never_pass_the_count(self):
+        debit, credit = self.open()
+        self.cluster.admin("risk", "set", "EUR", "--max", "5.00", "--window", "600", "--count", "20")
+        self.takes_effect(debit, credit, 501, "risk_declined")
+        self.assertEqual(self.race(debit, credit, 1), 20)
+        self.assertEqual(self.client.balances(debit), {debit: -20})
+
+    def test_clients_at_once_never_pass_the_sum(self):
+        debit, credit = self.open()
+        self.cluster.admin("risk", "set", "EUR", "--max", "5.00", "--window", "600", "--sum", "10.00")
+        self.takes_effect(debit, credit, 501, "risk_declined")
+        self.assertEqual(self.race(debit, credit, 70), 14)
+        self.assertEqual(self.client.balances(debit), {debit: -980})
