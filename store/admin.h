@@ -12,9 +12,28 @@ int florin_admin_migrate(const char *conninfo, const char *folder, const char *k
 
 /* Names the shards (their number is their place) in a control database that has none yet, and deals
  * the slots out to them: slot s to shard s modulo count. The same list again changes nothing;
- * another list is refused. */
+ * another list is refused. Shards that have their schema already are claimed (see below), all or
+ * none of them. */
 int florin_admin_shards_set(const char *control, const char *const *conninfos, size_t count,
                             florin_error_t *error) FLORIN_MUST_USE;
+
+/* One shard as the control database names it. */
+typedef struct {
+    char *conninfo;
+    size_t slots; /* how many it holds */
+} florin_shard_t;
+
+/* Reads the list: *count shards, 0 when none are named yet. The caller frees it by
+ * florin_admin_shards_free. */
+int florin_admin_shards_list(const char *control, florin_shard_t **shards, size_t *count,
+                             florin_error_t *error) FLORIN_MUST_USE;
+void florin_admin_shards_free(florin_shard_t **shards, size_t count);
+
+/* Writes into each shard's database which shard of which cluster it is, so that no program takes it
+ * for another. One that says something else already is refused, and then none is written. *claimed:
+ * how many are claimed now; those without a schema are passed over. */
+int florin_admin_shards_claim(const char *control, size_t *claimed,
+                              florin_error_t *error) FLORIN_MUST_USE;
 
 /* Sets, or with all maxima 0 takes away, a currency's rule; blocks, allows or frees an account. */
 int florin_admin_ledger_rule_set(const char *control, const florin_ledger_rule_t *rule,

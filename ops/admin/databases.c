@@ -1,0 +1,118 @@
+/* The commands that keep schema and shards. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "ops/admin/admin.h"
+
+int admin_fail(const florin_error_t *error)
+{
+    fprintf(stderr, "florin-admin: %s\n", error->message);
+    return error->code == FLORIN_ERROR_INVALID ? ADMIN_USAGE : ADMIN_FAILED;
+}
+
+int admin_store(const admin_arguments_t *arguments, florin_store_t **store, florin_error_t *error)
+{
+    const florin_store_options_t options = {.control = arguments->control,
+                                            .connect_timeout_ms = 10000,
+                                            .statement_timeout_ms = 10000,
+                                            .in_doubt_after_ms = 10000};
+    return florin_store_new(&options, store, error);
+}
+
+static int need_sql(const admin_arguments_t *arguments)
+{
+    if (!arguments->sql)
+        fprintf(stderr, "florin-admin: --sql FOLDER is missing\n");
+    return arguments->sql ? ADMIN_DONE : ADMIN_USAGE;
+}
+
+/* One database, and a line that says what was done. */
+static int migrate(const char *name, const char *conninfo, const char *sql, const char *kind,
+                   florin_error_t *error)
+{
+    size_t applied;
+    int result = florin_admin_migrate(conninfo, sql, kind, &applied, error);
+    if (result != 0)
+        return result;
+    if (applied > 0)
+        printf("%s: %zu migration%s applied\n", name, applied, applied == 1 ? "" : "s");
+    else
+        printf("%s: up to date\n", name);
+    return 0;
+}
+
+int admin_migrate(const admin_arguments_t *arguments)
+{
+    florin_error_t error = {0};
+    florin_shard_t *shards = NULL;
+    size_t count = 0, claimed;
+    if (need_sql(arguments) != ADMIN_DONE)
+        return ADMIN_USAGE;
+    int result = migrate("control", arguments->control, arguments->sql, "control", &error);
+    if (result == 0)
+        result = florin_admin_shards_list(arguments->control, &shards, &count, &error);
+    for (size_t i = 0; i < count && result == 0; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "shard %zu", i);
+        result = migrate(name, shards[i].conninfo, arguments->sql, "shard", &error);
+    }
+    florin_admin_shards_free(&shards, count);
+    if (result == 0)
+        result = florin_admin_shards_claim(arguments->control, &claimed, &error);
+    if (result == 0 && count == 0)
+        printf("no shards are named yet: florin-admin shards set\n");
+    return result == 0 ? ADMIN_DONE : admin_fail(&error);
+}
+
+int admin_migrate_shard(const admin_arguments_t *arguments)
+{
+    florin_error_t error = {0};
+    if (need_sql(arguments) != ADMIN_DONE)
+        return ADMIN_USAGE;
+    return migrate("shard", arguments->words[0], arguments->sql, "shard", &error) == 0
+               ? ADMIN_DONE
+               : admin_fail(&error);
+}
+
+int admin_shards_set(const admin_arguments_t *arguments)
+{
+    florin_error_t error = {0};
+    const char *conninfos[FLORIN_SHARDS_MAX];
+    for (size_t i = 0; i < arguments->words_count; i++)
+        conninfos[i] = arguments->words[i];
+    if (florin_admin_shards_set(arguments->control, conninfos, arguments->words_count, &error) != 0)
+        return admin_fail(&error);
+    return admin_shards_show(arguments);
+}
+
+int admin_shards_show(const admin_arguments_t *arguments)
+{
+    florin_error_t error = {0};
+    florin_shard_t *shards = NULL;
+    size_t count = 0;
+    if (florin_admin_shards_list(arguments->control, &shards, &count, &error) != 0)
+        return admin_fail(&error);
+    for (size_t i = 0; i < count; i++)
+        printf("shard %zu: %zu slots: %s\n", i, shards[i].slots, shards[i].conninfo);
+    if (count == 0)
+        printf("no shards are named yet\n");
+    florin_admin_shards_free(&shards, count);
+    return ADMIN_DONE;
+}
+
+int admin_resolve(const admin_arguments_t *arguments)
+{
+    florin_error_t error = {0};
+    florin_store_t *store = NULL;
+    size_t resolved = 0;
+    int result = admin_store(arguments, &store, &error);
+    if (result == 0)
+        result = florin_store_connect(store, &error);
+    if (result == 0)
+        result = florin_store_resolve(store, &resolved, &error);
+    florin_store_destroy(&store);
+    if (result != 0)
+        return admin_fail(&error);
+    printf("%zu prepared transaction%s ended\n", resolved, resolved == 1 ? "" : "s");
+    return ADMIN_DONE;
+}

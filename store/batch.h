@@ -1,0 +1,88 @@
+/* One batch: what it brings, what of it lies on which shard, and how far each shard has come.
+ *
+ * batch.c tries it until it is done, batch_read.c locks and reads, batch_write.c sorts out what is
+ * to be written where, twophase.c commits. A try works on whole requests: one whose shards are
+ * away gets its error, and the next try goes without it. */
+#ifndef FLORIN_STORE_BATCH_H
+#define FLORIN_STORE_BATCH_H
+
+#include "store/internal.h"
+#include "store/rows.h"
+
+/* How far a shard has come in this try. */
+typedef enum {
+    FLORIN_PART_IDLE,    /* no transaction of ours, or one that is not known to us any more */
+    FLORIN_PART_OPEN,    /* in a transaction */
+    FLORIN_PART_PREPARED /* prepared; survives us */
+} florin_part_state_t;
+
+/* What a batch touches on one shard. Arrays live in the store's arena. */
+typedef struct {
+    florin_part_state_t state;
+    /* To lock and to read. */
+    florin_id_t *account_ids, *transfer_ids;
+    size_t account_ids_count, transfer_ids_count;
+    const florin_window_limit_t **limits;
+    size_t limits_count;
+    /* To write. */
+    const florin_account_t **opened, **changed;
+    size_t opened_count, changed_count;
+    florin_row_t *rows;
+    size_t rows_count;
+} florin_part_t;
+
+typedef struct {
+    florin_store_t *store;
+    florin_ledger_t *ledger;
+
+    /* Accounts to open, or transfers to create; the other two are NULL. */
+    const florin_account_t *accounts;
+    florin_account_outcome_t *account_outcomes;
+    const florin_transfer_event_t *transfers;
+    florin_transfer_outcome_t *transfer_outcomes;
+    florin_store_request_t *requests;
+    size_t requests_count;
+    const florin_window_limit_t *limits;
+    size_t limits_count;
+
+    /* One try. */
+    florin_id_t id;          /* in the names of its prepared transactions and its decision */
+    uint64_t now;            /* ns since 1970 */
+    florin_shards_t touched; /* shards that it reads or writes */
+    florin_shards_t writers; /* shards that it writes */
+    florin_part_t parts[FLORIN_SHARDS_MAX];
+
+    florin_shards_t reopened; /* lost before they were written to; each is forgiven once */
+    florin_error_t conflict;  /* the latest */
+} florin_batch_t;
+
+/* What became of a step. */
+typedef enum {
+    FLORIN_STEP_DONE,
+    FLORIN_STEP_AGAIN /* undone on all shards; the next try may do better */
+} florin_step_t;
+
+/* Requests that have no error yet, and the shards that a request touches. */
+bool florin_request_lives(const florin_store_request_t *request);
+void florin_batch_fail(florin_batch_t *self, florin_shards_t shards, const florin_error_t *error);
+
+/* After a wait: takes the faults of these shards, fails the requests that cannot go on. `reading`:
+ * nothing was written yet, so that a lost session is tried once more. Returns whether there was
+ * any. */
+bool florin_batch_faults(florin_batch_t *self, florin_shards_t shards, bool reading);
+
+/* Begins, locks and reads shard by shard, ascending; then loads the ledger. */
+florin_step_t florin_batch_read(florin_batch_t *self);
+
+/* Sorts the ledger's changes by shard; false when the arena is full. */
+bool florin_batch_sort(florin_batch_t *self);
+/* Adds the writes of one shard to its round. */
+void florin_batch_add_writes(florin_batch_t *self, size_t shard);
+
+/* Writes and commits, or ends all transactions when there is nothing to write. */
+florin_step_t florin_batch_commit(florin_batch_t *self);
+
+/* Ends what is open and what is prepared, undone. */
+void florin_batch_roll_back(florin_batch_t *self);
+
+#endif

@@ -1,0 +1,75 @@
+/* What the files of store/ share. */
+#ifndef FLORIN_STORE_INTERNAL_H
+#define FLORIN_STORE_INTERNAL_H
+
+#include "lib/arena.h"
+#include "store/session.h"
+#include "store/store.h"
+
+/* The parameters of one call: at most 8190 rows on three shards each, far below this. */
+#define FLORIN_STORE_ARENA_BYTES (64u * 1024 * 1024)
+/* Decisions to forget that wait for the next transaction on their shard; more are left to
+ * florin_store_resolve. */
+#define FLORIN_STORE_FORGET_MAX 64
+
+/* Some shards: bit s is shard s. */
+typedef uint64_t florin_shards_t;
+_Static_assert(FLORIN_SHARDS_MAX == 64, "a set of shards is 64 bits");
+
+struct florin_store {
+    florin_session_timeouts_t timeouts;
+    uint32_t in_doubt_after_ms;
+    florin_arena_t *arena; /* of one call */
+
+    florin_session_t control;
+    uint64_t listens_since; /* control.openings when LISTEN was sent */
+    uint64_t rules_since;   /* control.openings when the rules were read */
+
+    /* The map; shards_count is 0 until it was read. */
+    florin_id_t cluster;
+    size_t shards_count;
+    uint8_t slots[FLORIN_SLOTS];
+    florin_session_t shards[FLORIN_SHARDS_MAX];
+
+    /* By home shard: batches that every shard has committed. */
+    florin_id_t forget[FLORIN_SHARDS_MAX][FLORIN_STORE_FORGET_MAX];
+    size_t forget_count[FLORIN_SHARDS_MAX];
+
+    uint64_t told_in_doubt_ms; /* when the log last said that a home shard is away */
+};
+
+/* No answer is waited for longer than until this moment (florin_clock_ms). */
+uint64_t florin_store_deadline(const florin_store_t *self);
+
+int florin_store_open_control(florin_store_t *self, florin_error_t *error) FLORIN_MUST_USE;
+/* Reads the map, once. */
+int florin_store_map(florin_store_t *self, florin_error_t *error) FLORIN_MUST_USE;
+/* Opens a shard's session, and checks that it is the shard it should be. */
+int florin_store_open_shard(florin_store_t *self, size_t shard,
+                            florin_error_t *error) FLORIN_MUST_USE;
+
+size_t florin_store_shard_of(const florin_store_t *self, florin_id_t id);
+static inline bool florin_shards_has(florin_shards_t shards, size_t shard)
+{
+    return shards >> shard & 1;
+}
+static inline florin_shards_t florin_shards_of(size_t shard)
+{
+    return (florin_shards_t)1 << shard;
+}
+
+static inline florin_shards_t florin_store_all_shards(const florin_store_t *self)
+{
+    return ~(florin_shards_t)0 >> (FLORIN_SHARDS_MAX - self->shards_count);
+}
+
+/* Waits for the rounds under way on some shards. */
+void florin_store_wait(florin_store_t *self, florin_shards_t shards, uint64_t deadline_ms);
+
+/* A round on several shards at once that changes nothing: `add` adds its statements for each. A
+ * connection that turns out to be lost is made anew, once. The results stay in the sessions. */
+typedef void(florin_store_add_fn)(florin_session_t *session, size_t shard, void *arg);
+int florin_store_read(florin_store_t *self, florin_shards_t shards, florin_store_add_fn *add,
+                      void *arg, florin_error_t *error) FLORIN_MUST_USE;
+
+#endif

@@ -1,0 +1,137 @@
+#include "store/rows.h"
+
+#include "store/statements.h"
+
+#define ID           FLORIN_COLUMN_ID
+#define BIGINT       FLORIN_COLUMN_U64
+#define INT          FLORIN_COLUMN_U32
+#define TEXT         FLORIN_COLUMN_TEXT
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
+void florin_row_account(const PGresult *result, int row, florin_account_t *account)
+{
+    *account = (florin_account_t){
+        .id = florin_column_id(result, row, 0),
+        .user_data = florin_column_id(result, row, 1),
+        .credit_limit = florin_column_u64(result, row, 6),
+        .timestamp = florin_column_u64(result, row, 7),
+        .timestamp_last = florin_column_u64(result, row, 8),
+        .ledger = florin_column_u32(result, row, 9),
+        .code = (uint16_t)florin_column_u32(result, row, 10),
+        .flags = florin_column_u32(result, row, 11),
+    };
+    florin_row_balances(result, row, 2, &account->balances);
+}
+
+void florin_row_transfer(const PGresult *result, int row, florin_transfer_t *transfer,
+                         florin_transfer_result_t *outcome)
+{
+    *transfer = (florin_transfer_t){
+        .id = florin_column_id(result, row, 0),
+        .debit_account_id = florin_column_id(result, row, 1),
+        .credit_account_id = florin_column_id(result, row, 2),
+        .pending_id = florin_column_id(result, row, 3),
+        .user_data = florin_column_id(result, row, 4),
+        .amount = florin_column_u64(result, row, 5),
+        .timestamp = florin_column_u64(result, row, 6),
+        .timeout_s = florin_column_u32(result, row, 7),
+        .ledger = florin_column_u32(result, row, 8),
+        .code = (uint16_t)florin_column_u32(result, row, 9),
+        .flags = florin_column_u32(result, row, 10),
+        .reference_bytes = (uint8_t)PQgetlength(result, row, 11),
+        .reference = PQgetvalue(result, row, 11),
+    };
+    *outcome = (florin_transfer_result_t)florin_column_u32(result, row, 12);
+}
+
+void florin_row_balances(const PGresult *result, int row, int column, florin_balances_t *balances)
+{
+    balances->debits_pending = florin_column_u64(result, row, column);
+    balances->debits_posted = florin_column_u64(result, row, column + 1);
+    balances->credits_pending = florin_column_u64(result, row, column + 2);
+    balances->credits_posted = florin_column_u64(result, row, column + 3);
+}
+
+/* Four columns; NULL where the account lives elsewhere (balances is NULL). */
+static void put_balances(florin_array_t *columns, const florin_balances_t *balances)
+{
+    const uint64_t values[] = {
+        balances ? balances->debits_pending : 0, balances ? balances->debits_posted : 0,
+        balances ? balances->credits_pending : 0, balances ? balances->credits_posted : 0};
+    for (size_t i = 0; i < COUNT(values); i++) {
+        if (balances)
+            florin_array_u64(&columns[i], values[i]);
+        else
+            florin_array_null(&columns[i]);
+    }
+}
+
+void florin_rows_insert_accounts(florin_params_t *params, const florin_account_t *const *accounts,
+                                 size_t count)
+{
+    static const florin_column_t columns[] = {ID,     ID,     BIGINT, BIGINT, BIGINT, BIGINT,
+                                              BIGINT, BIGINT, BIGINT, BIGINT, INT,    INT};
+    florin_array_t arrays[COUNT(columns)];
+    if (!florin_params_arrays(params, arrays, columns, COUNT(columns), count))
+        return;
+    for (size_t i = 0; i < count; i++) {
+        const florin_account_t *account = accounts[i];
+        florin_array_id(&arrays[0], account->id);
+        florin_array_id(&arrays[1], account->user_data);
+        put_balances(&arrays[2], &account->balances);
+        florin_array_u64(&arrays[6], account->credit_limit);
+        florin_array_u64(&arrays[7], account->timestamp);
+        florin_array_u64(&arrays[8], account->timestamp_last);
+        florin_array_u64(&arrays[9], account->ledger);
+        florin_array_u32(&arrays[10], account->code);
+        florin_array_u32(&arrays[11], account->flags);
+    }
+    florin_params_arrays_end(params, arrays, COUNT(columns));
+}
+
+void florin_rows_update_accounts(florin_params_t *params, const florin_account_t *const *accounts,
+                                 size_t count)
+{
+    static const florin_column_t columns[] = {ID, BIGINT, BIGINT, BIGINT, BIGINT, INT, BIGINT};
+    florin_array_t arrays[COUNT(columns)];
+    if (!florin_params_arrays(params, arrays, columns, COUNT(columns), count))
+        return;
+    for (size_t i = 0; i < count; i++) {
+        florin_array_id(&arrays[0], accounts[i]->id);
+        put_balances(&arrays[1], &accounts[i]->balances);
+        florin_array_u32(&arrays[5], accounts[i]->flags);
+        florin_array_u64(&arrays[6], accounts[i]->timestamp_last);
+    }
+    florin_params_arrays_end(params, arrays, COUNT(columns));
+}
+
+void florin_rows_insert_transfers(florin_params_t *params, const florin_row_t *rows, size_t count)
+{
+    static const florin_column_t columns[FLORIN_TRANSFER_COLUMNS + 8] = {
+        ID,     ID,     ID,     ID,     ID,     BIGINT, BIGINT, BIGINT, /* to timeout_s */
+        BIGINT, INT,    INT,    TEXT,   INT,                            /* to result */
+        BIGINT, BIGINT, BIGINT, BIGINT, BIGINT, BIGINT, BIGINT, BIGINT};
+    florin_array_t arrays[COUNT(columns)];
+    if (!florin_params_arrays(params, arrays, columns, COUNT(columns), count))
+        return;
+    for (size_t i = 0; i < count; i++) {
+        const florin_entry_t *entry = rows[i].entry;
+        const florin_transfer_t *transfer = &entry->transfer;
+        florin_array_id(&arrays[0], transfer->id);
+        florin_array_id(&arrays[1], transfer->debit_account_id);
+        florin_array_id(&arrays[2], transfer->credit_account_id);
+        florin_array_id(&arrays[3], transfer->pending_id);
+        florin_array_id(&arrays[4], transfer->user_data);
+        florin_array_u64(&arrays[5], transfer->amount);
+        florin_array_u64(&arrays[6], transfer->timestamp);
+        florin_array_u64(&arrays[7], transfer->timeout_s);
+        florin_array_u64(&arrays[8], transfer->ledger);
+        florin_array_u32(&arrays[9], transfer->code);
+        florin_array_u32(&arrays[10], transfer->flags);
+        florin_array_text(&arrays[11], transfer->reference, transfer->reference_bytes);
+        florin_array_u32(&arrays[12], entry->result);
+        put_balances(&arrays[13], rows[i].debit_here ? &entry->debit_after : NULL);
+        put_balances(&arrays[17], rows[i].credit_here ? &entry->credit_after : NULL);
+    }
+    florin_params_arrays_end(params, arrays, COUNT(columns));
+}

@@ -1,0 +1,376 @@
+#include "store/session.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/clock.h"
+#include "lib/limits.h"
+
+int florin_session_init(florin_session_t *self, const char *name, const char *conninfo,
+                        florin_error_t *error)
+{
+    memset(self, 0, sizeof *self);
+    int name_length = snprintf(self->name, sizeof self->name, "%s", name);
+    int length = snprintf(self->conninfo, sizeof self->conninfo, "%s", conninfo);
+    assert(name_length > 0 && (size_t)name_length < sizeof self->name);
+    if (length < 0 || (size_t)length >= sizeof self->conninfo)
+        return florin_error_set(error, FLORIN_ERROR_CONFIG,
+                                "%s: its connection string is longer than %d bytes", name,
+                                FLORIN_SESSION_CONNINFO_BYTES - 1);
+    return 0;
+}
+
+static void clear_results(florin_session_t *self)
+{
+    for (size_t i = 0; i < self->results_count; i++)
+        PQclear(self->results[i]);
+    self->results_count = 0;
+}
+
+void florin_session_close(florin_session_t *self)
+{
+    clear_results(self);
+    PQfinish(self->pg);
+    self->pg = NULL;
+    self->waiting = false;
+}
+
+bool florin_session_ready(const florin_session_t *self)
+{
+    return self->pg || florin_clock_ms() >= self->retry_at_ms;
+}
+
+/* ------------------------------------------------------------------------------------ faults */
+
+/* The first line of what libpq or the server said, without its end of line. */
+static int first_line(const char *text)
+{
+    size_t length = strcspn(text, "\n");
+    return (int)(length < FLORIN_ERROR_MESSAGE_BYTES / 2 ? length : FLORIN_ERROR_MESSAGE_BYTES / 2);
+}
+
+/* The end of a session: its transaction is gone, or prepared, or committed; nobody here knows. */
+static void lose(florin_session_t *self, int code, const char *why)
+{
+    self->fault = FLORIN_FAULT_LOST;
+    self->sqlstate[0] = '\0';
+    florin_error_set(&self->error, code, "%s: %.*s", self->name, first_line(why), why);
+    /* The results stay: those of a script tell what it was that failed. */
+    PQfinish(self->pg);
+    self->pg = NULL;
+    self->waiting = false;
+}
+
+static bool is_conflict(const char *sqlstate)
+{
+    static const char *const conflicts[] = {
+        "23505", /* unique_violation: the id was written by another batch meanwhile */
+        "40001", /* serialization_failure */
+        "40P01", /* deadlock_detected */
+        "55P03", /* lock_not_available: lock_timeout */
+        "55000", /* object_not_in_prerequisite_state: another session ends that transaction */
+    };
+    for (size_t i = 0; i < sizeof conflicts / sizeof *conflicts; i++)
+        if (strcmp(sqlstate, conflicts[i]) == 0)
+            return true;
+    return false;
+}
+
+/* SQLSTATE classes that pass: connection, resources, operator intervention, system error. */
+static bool is_passing(const char *sqlstate)
+{
+    return strncmp(sqlstate, "08", 2) == 0 || strncmp(sqlstate, "53", 2) == 0 ||
+           strncmp(sqlstate, "57", 2) == 0 || strncmp(sqlstate, "58", 2) == 0 ||
+           strncmp(sqlstate, "25", 2) == 0;
+}
+
+/* The first error of a round is its fault; those after it only follow from it. */
+static void note_error(florin_session_t *self, const PGresult *result)
+{
+    if (self->fault != FLORIN_FAULT_NONE)
+        return;
+    const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+    if (!sqlstate || !message) /* libpq's own: PQgetResult has seen the connection end */
+        return;
+    snprintf(self->sqlstate, sizeof self->sqlstate, "%s", sqlstate);
+    self->fault = is_conflict(sqlstate) ? FLORIN_FAULT_CONFLICT : FLORIN_FAULT_REFUSED;
+    int code = self->fault == FLORIN_FAULT_CONFLICT ? FLORIN_ERROR_CONFLICT
+               : is_passing(sqlstate)               ? FLORIN_ERROR_UNAVAILABLE
+                                                    : FLORIN_ERROR_INTERNAL;
+    florin_error_set(&self->error, code, "%s: %.*s (SQLSTATE %s)", self->name, first_line(message),
+                     message, sqlstate);
+}
+
+/* ------------------------------------------------------------------------------------- rounds */
+
+void florin_session_begin(florin_session_t *self)
+{
+    clear_results(self);
+    self->sqlstate[0] = '\0';
+    self->fault = self->pg ? FLORIN_FAULT_NONE : FLORIN_FAULT_LOST;
+    if (self->pg)
+        self->error.code = 0; /* else what closed it is still the reason */
+}
+
+static void check_sent(florin_session_t *self, int sent)
+{
+    if (!sent)
+        lose(self, FLORIN_ERROR_UNAVAILABLE, PQerrorMessage(self->pg));
+}
+
+void florin_session_call(florin_session_t *self, florin_statement_t statement,
+                         const florin_params_t *params)
+{
+    static const int binary[FLORIN_PARAMS_MAX] = {[0 ... FLORIN_PARAMS_MAX - 1] = 1};
+    if (!self->pg)
+        return;
+    if (params && params->failed) {
+        lose(self, FLORIN_ERROR_MEMORY, "no memory for the parameters of a statement");
+        return;
+    }
+    check_sent(self, PQsendQueryPrepared(self->pg, florin_statements[statement].name,
+                                         params ? params->count : 0, params ? params->values : NULL,
+                                         params ? params->lengths : NULL, binary, 1));
+}
+
+void florin_session_command(florin_session_t *self, const char *sql)
+{
+    if (self->pg)
+        check_sent(self, PQsendQueryParams(self->pg, sql, 0, NULL, NULL, NULL, NULL, 1));
+}
+
+void florin_session_sync(florin_session_t *self)
+{
+    if (!self->pg)
+        return;
+    self->waiting = true;
+    check_sent(self, PQpipelineSync(self->pg));
+}
+
+/* Takes the results that have come. A round in a pipeline ends with its sync; a script ends with
+ * NULL. */
+static void collect(florin_session_t *self)
+{
+    unsigned nulls = 0; /* in a pipeline: one after each statement, never two in a row */
+    while (self->waiting && !PQisBusy(self->pg)) {
+        PGresult *result = PQgetResult(self->pg);
+        ExecStatusType status = result ? PQresultStatus(result) : PGRES_EMPTY_QUERY;
+        if (PQstatus(self->pg) == CONNECTION_BAD || nulls > 1) {
+            PQclear(result);
+            lose(self, FLORIN_ERROR_UNAVAILABLE, PQerrorMessage(self->pg));
+            return;
+        }
+        nulls = result ? 0 : nulls + 1;
+        if (status == PGRES_FATAL_ERROR)
+            note_error(self, result);
+        if (status == PGRES_PIPELINE_SYNC || (!result && !self->pipelined))
+            self->waiting = false;
+        if (result && status != PGRES_PIPELINE_SYNC &&
+            self->results_count < FLORIN_SESSION_RESULTS_MAX)
+            self->results[self->results_count++] = result;
+        else
+            PQclear(result);
+    }
+}
+
+/* Moves bytes both ways and takes what has come. Returns the events to poll for. */
+static short pump(florin_session_t *self)
+{
+    int unsent = PQflush(self->pg);
+    if (unsent < 0 || !PQconsumeInput(self->pg)) {
+        lose(self, FLORIN_ERROR_UNAVAILABLE, PQerrorMessage(self->pg));
+        return 0;
+    }
+    collect(self);
+    return (short)(unsent > 0 ? POLLIN | POLLOUT : POLLIN);
+}
+
+static int remaining_ms(uint64_t deadline_ms)
+{
+    uint64_t now = florin_clock_ms();
+    uint64_t left = deadline_ms > now ? deadline_ms - now : 0;
+    return left > INT32_MAX ? INT32_MAX : (int)left;
+}
+
+void florin_sessions_wait(florin_session_t **sessions, size_t count, uint64_t deadline_ms)
+{
+    assert(count <= FLORIN_SHARDS_MAX);
+    for (;;) {
+        struct pollfd polls[FLORIN_SHARDS_MAX];
+        nfds_t open = 0;
+        for (size_t i = 0; i < count; i++) {
+            short events = sessions[i]->waiting ? pump(sessions[i]) : 0;
+            if (sessions[i]->waiting)
+                polls[open++] = (struct pollfd){.fd = PQsocket(sessions[i]->pg), .events = events};
+        }
+        if (open == 0)
+            return;
+        int left_ms = remaining_ms(deadline_ms);
+        if (left_ms == 0)
+            break;
+        (void)poll(polls, open, left_ms); /* what went wrong with a socket, pump finds out */
+    }
+    for (size_t i = 0; i < count; i++)
+        if (sessions[i]->waiting)
+            lose(sessions[i], FLORIN_ERROR_TIMEOUT, "no answer in time; connection dropped");
+}
+
+PGresult *florin_session_result(const florin_session_t *self, size_t index)
+{
+    assert(self->fault == FLORIN_FAULT_NONE && index < self->results_count);
+    return self->results[index];
+}
+
+int florin_session_finish(florin_session_t *self, uint64_t deadline_ms, florin_error_t *error)
+{
+    florin_sessions_wait(&self, 1, deadline_ms);
+    if (self->fault == FLORIN_FAULT_NONE)
+        return 0;
+    return florin_error_set(error, self->error.code, "%s", self->error.message);
+}
+
+int florin_session_script(florin_session_t *self, const char *sql, uint64_t deadline_ms,
+                          florin_error_t *error)
+{
+    florin_session_begin(self);
+    if (self->pg && self->pipelined) {
+        check_sent(self, PQexitPipelineMode(self->pg));
+        self->pipelined = false;
+    }
+    if (self->pg) {
+        self->waiting = true;
+        check_sent(self, PQsendQuery(self->pg, sql));
+    }
+    int result = florin_session_finish(self, deadline_ms, error);
+    if (self->pg) {
+        self->pipelined = true;
+        check_sent(self, PQenterPipelineMode(self->pg));
+    }
+    return result;
+}
+
+/* --------------------------------------------------------------------------------- connecting */
+
+static void ignore_notice(void *arg, const PGresult *result)
+{
+    (void)arg;
+    (void)result;
+}
+
+static PGconn *start_connection(const char *conninfo)
+{
+    /* What stands before the connection string it may override, what stands after it not. */
+    static const char *const keywords[] = {"keepalives_idle",
+                                           "keepalives_interval",
+                                           "keepalives_count",
+                                           "dbname",
+                                           "application_name",
+                                           "client_encoding",
+                                           NULL};
+    const char *values[] = {"10", "5", "3", conninfo, "florin", "UTF8", NULL};
+    return PQconnectStartParams(keywords, values, 1);
+}
+
+static bool await_connection(florin_session_t *self, uint64_t deadline_ms)
+{
+    PostgresPollingStatusType status = PGRES_POLLING_WRITING;
+    while (status != PGRES_POLLING_OK) {
+        struct pollfd wait = {.fd = PQsocket(self->pg),
+                              .events = status == PGRES_POLLING_READING ? POLLIN : POLLOUT};
+        int left_ms = remaining_ms(deadline_ms);
+        if (left_ms == 0) {
+            lose(self, FLORIN_ERROR_UNAVAILABLE, "the server does not answer");
+            return false;
+        }
+        if (poll(&wait, 1, left_ms) > 0)
+            status = PQconnectPoll(self->pg);
+        if (status == PGRES_POLLING_FAILED) {
+            lose(self, FLORIN_ERROR_UNAVAILABLE, PQerrorMessage(self->pg));
+            return false;
+        }
+    }
+    return true;
+}
+
+/* What a session of the books needs. Statements are planned once, for any parameters, and never
+ * read a whole table: a plan made while the tables were empty has to stay good. The last but one
+ * lets a server notice that nobody waits for an answer any more. */
+static int set_up(florin_session_t *self, const florin_session_timeouts_t *timeouts,
+                  uint64_t deadline_ms, florin_error_t *error)
+{
+    char sql[512];
+    snprintf(sql, sizeof sql,
+             "SET statement_timeout = %u; SET lock_timeout = %u;"
+             "SET idle_in_transaction_session_timeout = '60s'; SET jit = off;"
+             "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off;"
+             "SET client_connection_check_interval = '1s';"
+             "SELECT set_config('synchronous_commit', 'on', false)"
+             " WHERE current_setting('synchronous_commit') = 'off'",
+             timeouts->statement_timeout_ms, timeouts->lock_timeout_ms);
+    return florin_session_script(self, sql, deadline_ms, error);
+}
+
+static int prepare_all(florin_session_t *self, florin_statement_kind_t kind, uint64_t deadline_ms,
+                       florin_error_t *error)
+{
+    florin_session_begin(self);
+    for (size_t i = 0; i < FLORIN_SQL_COUNT; i++) {
+        const florin_statement_text_t *text = &florin_statements[i];
+        if (text->kind == kind && self->pg)
+            check_sent(self, PQsendPrepare(self->pg, text->name, text->sql, 0, NULL));
+    }
+    florin_session_sync(self);
+    return florin_session_finish(self, deadline_ms, error);
+}
+
+/* A table or column is missing: what the server says is not what an operator has to do. */
+static void no_schema(florin_session_t *self)
+{
+    florin_error_t cause = self->error;
+    florin_error_set(&self->error, FLORIN_ERROR_CONFIG,
+                     "%.400s: the schema is missing or older than this program; run florin-admin "
+                     "migrate",
+                     cause.message);
+}
+
+static void set_pause(florin_session_t *self)
+{
+    uint32_t next = self->pause_ms ? 2 * self->pause_ms : FLORIN_SESSION_PAUSE_MIN_MS;
+    self->pause_ms = next < FLORIN_SESSION_PAUSE_MAX_MS ? next : FLORIN_SESSION_PAUSE_MAX_MS;
+    self->retry_at_ms = florin_clock_ms() + self->pause_ms;
+}
+
+int florin_session_open(florin_session_t *self, florin_statement_kind_t kind,
+                        const florin_session_timeouts_t *timeouts, florin_error_t *error)
+{
+    if (self->pg)
+        return 0;
+    if (!florin_session_ready(self))
+        return florin_error_set(error, FLORIN_ERROR_UNAVAILABLE, "%s", self->error.message);
+    uint64_t deadline_ms = florin_clock_ms() + timeouts->connect_timeout_ms;
+    clear_results(self);
+    self->pg = start_connection(self->conninfo);
+    if (!self->pg)
+        return florin_error_set(error, FLORIN_ERROR_MEMORY, "%s: no memory for it", self->name);
+    self->pipelined = false;
+    if (PQstatus(self->pg) == CONNECTION_BAD) {
+        lose(self, FLORIN_ERROR_UNAVAILABLE, PQerrorMessage(self->pg));
+    } else if (await_connection(self, deadline_ms)) {
+        PQsetNoticeReceiver(self->pg, ignore_notice, NULL);
+        if (PQsetnonblocking(self->pg, 1) == 0 && set_up(self, timeouts, deadline_ms, error) == 0 &&
+            prepare_all(self, kind, deadline_ms, error) == 0) {
+            self->pause_ms = 0;
+            self->openings++;
+            return 0;
+        }
+        florin_session_close(self);
+        if (strcmp(self->sqlstate, "42P01") == 0 || strcmp(self->sqlstate, "42703") == 0)
+            no_schema(self);
+    }
+    set_pause(self);
+    return florin_error_set(error, self->error.code, "%s", self->error.message);
+}

@@ -1,0 +1,65 @@
+/* All of the SQL that runs while the books are open, prepared once a session. */
+#ifndef FLORIN_STORE_STATEMENTS_H
+#define FLORIN_STORE_STATEMENTS_H
+
+/* The newest file of sql/control and sql/shard: what this program was built for. */
+#define FLORIN_SCHEMA_CONTROL 1
+#define FLORIN_SCHEMA_SHARD   1
+
+typedef enum {
+    FLORIN_STATEMENTS_NONE, /* a bare session: no schema is needed */
+    FLORIN_STATEMENTS_CONTROL,
+    FLORIN_STATEMENTS_SHARD,
+    FLORIN_STATEMENTS_ADMIN /* of the control database */
+} florin_statement_kind_t;
+
+typedef enum {
+    /* control */
+    FLORIN_SQL_MAP_CHECK,
+    FLORIN_SQL_MAP_SHARDS,
+    FLORIN_SQL_MAP_SLOTS,
+    FLORIN_SQL_RULES_LEDGERS,
+    FLORIN_SQL_RULES_ACCOUNTS,
+    /* shards: reading */
+    FLORIN_SQL_IDENTITY,
+    FLORIN_SQL_ACCOUNTS,
+    FLORIN_SQL_TRANSFERS,
+    FLORIN_SQL_ACCOUNT_EXISTS,
+    FLORIN_SQL_STATEMENT,
+    FLORIN_SQL_WINDOWS,
+    FLORIN_SQL_TRIAL,
+    /* shards: batches */
+    FLORIN_SQL_HOLD,
+    FLORIN_SQL_ACCOUNTS_LOCK,
+    FLORIN_SQL_ACCOUNTS_INSERT,
+    FLORIN_SQL_ACCOUNTS_UPDATE,
+    FLORIN_SQL_TRANSFERS_INSERT,
+    FLORIN_SQL_WAS_WRITTEN,
+    /* shards: two-phase commit */
+    FLORIN_SQL_DECIDE,
+    FLORIN_SQL_FENCE,
+    FLORIN_SQL_DECISION,
+    FLORIN_SQL_DECISIONS_OLD,
+    FLORIN_SQL_FORGET,
+    FLORIN_SQL_FORGET_FENCES,
+    FLORIN_SQL_IN_DOUBT,
+    /* admin */
+    FLORIN_SQL_SHARDS_LIST,
+    FLORIN_SQL_SHARD_ADD,
+    FLORIN_SQL_SLOTS_DEAL,
+    FLORIN_SQL_LEDGER_RULE_SET,
+    FLORIN_SQL_LEDGER_RULE_DROP,
+    FLORIN_SQL_ACCOUNT_RULE_SET,
+    FLORIN_SQL_ACCOUNT_RULE_DROP,
+    FLORIN_SQL_COUNT
+} florin_statement_t;
+
+typedef struct {
+    florin_statement_kind_t kind;
+    const char *name; /* as pg_prepared_statements shows it */
+    const char *sql;
+} florin_statement_text_t;
+
+extern const florin_statement_text_t florin_statements[FLORIN_SQL_COUNT];
+
+#endif

@@ -1,0 +1,219 @@
+#include "store/internal.h"
+
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "lib/clock.h"
+
+int florin_store_new(const florin_store_options_t *options, florin_store_t **store,
+                     florin_error_t *error)
+{
+    *store = NULL;
+    if (sodium_init() < 0)
+        return florin_error_set(error, FLORIN_ERROR_SYSTEM, "libsodium cannot start");
+    florin_store_t *self = calloc(1, sizeof *self);
+    florin_arena_t *arena = self ? florin_arena_new(FLORIN_STORE_ARENA_BYTES) : NULL;
+    if (!arena) {
+        free(self);
+        return florin_error_set(error, FLORIN_ERROR_MEMORY, "no memory for the store");
+    }
+    self->arena = arena;
+    self->timeouts = (florin_session_timeouts_t){
+        .connect_timeout_ms = options->connect_timeout_ms,
+        .statement_timeout_ms = options->statement_timeout_ms,
+        /* Several tries of a batch that meets locks fit into the time for one answer. */
+        .lock_timeout_ms = options->statement_timeout_ms / 4 + 1,
+    };
+    self->in_doubt_after_ms = options->in_doubt_after_ms;
+    int result = florin_session_init(&self->control, "control", options->control, error);
+    if (result != 0)
+        florin_store_destroy(&self);
+    *store = self;
+    return result;
+}
+
+void florin_store_destroy(florin_store_t **self_p)
+{
+    florin_store_t *self = *self_p;
+    if (!self)
+        return;
+    florin_session_close(&self->control);
+    for (size_t i = 0; i < self->shards_count; i++)
+        florin_session_close(&self->shards[i]);
+    florin_arena_destroy(&self->arena);
+    free(self);
+    *self_p = NULL;
+}
+
+uint64_t florin_store_deadline(const florin_store_t *self)
+{
+    return florin_clock_ms() + self->timeouts.statement_timeout_ms;
+}
+
+static int check_schema(const char *name, uint32_t found, uint32_t built_for, florin_error_t *error)
+{
+    if (found == built_for)
+        return 0;
+    return florin_error_set(error, FLORIN_ERROR_CONFIG,
+                            "%s: its schema is version %u and this program was built for %u; %s",
+                            name, found, built_for,
+                            found < built_for ? "run florin-admin migrate" : "update the program");
+}
+
+int florin_store_open_control(florin_store_t *self, florin_error_t *error)
+{
+    return florin_session_open(&self->control, FLORIN_STATEMENTS_CONTROL, &self->timeouts, error);
+}
+
+/* Takes the map from a round's results: check, shards, slots. */
+static int read_map(florin_store_t *self, florin_error_t *error)
+{
+    const PGresult *check = florin_session_result(&self->control, 0);
+    const PGresult *shards = florin_session_result(&self->control, 1);
+    const PGresult *slots = florin_session_result(&self->control, 2);
+    int result =
+        check_schema("control", florin_column_u32(check, 0, 0), FLORIN_SCHEMA_CONTROL, error);
+    if (result != 0)
+        return result;
+    size_t count = (size_t)PQntuples(shards);
+    if (count == 0 || count > FLORIN_SHARDS_MAX || PQntuples(slots) != FLORIN_SLOTS)
+        return florin_error_set(error, FLORIN_ERROR_CONFIG,
+                                "control: names %zu shards and places %d of %d slots; run "
+                                "florin-admin shards set",
+                                count, PQntuples(slots), FLORIN_SLOTS);
+    for (int i = 0; i < FLORIN_SLOTS; i++) {
+        uint32_t shard = florin_column_u32(slots, i, 1);
+        if (shard >= count)
+            return florin_error_set(error, FLORIN_ERROR_CONFIG,
+                                    "control: slot %d is on shard %u, and there are %zu", i, shard,
+                                    count);
+        self->slots[i] = (uint8_t)shard;
+    }
+    for (size_t i = 0; i < count && result == 0; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "shard %zu", i);
+        result = florin_session_init(&self->shards[i], name, PQgetvalue(shards, (int)i, 1), error);
+    }
+    if (result != 0)
+        return result;
+    self->cluster = florin_column_id(check, 0, 1);
+    self->shards_count = count;
+    return 0;
+}
+
+int florin_store_map(florin_store_t *self, florin_error_t *error)
+{
+    if (self->shards_count > 0)
+        return 0;
+    int result = florin_store_open_control(self, error);
+    if (result != 0)
+        return result;
+    florin_session_begin(&self->control);
+    florin_session_call(&self->control, FLORIN_SQL_MAP_CHECK, NULL);
+    florin_session_call(&self->control, FLORIN_SQL_MAP_SHARDS, NULL);
+    florin_session_call(&self->control, FLORIN_SQL_MAP_SLOTS, NULL);
+    florin_session_sync(&self->control);
+    result = florin_session_finish(&self->control, florin_store_deadline(self), error);
+    return result != 0 ? result : read_map(self, error);
+}
+
+/* Is this database the shard that the map takes it for? */
+static int check_identity(florin_store_t *self, size_t shard, florin_error_t *error)
+{
+    florin_session_t *session = &self->shards[shard];
+    const PGresult *row = florin_session_result(session, 0);
+    int result =
+        check_schema(session->name, florin_column_u32(row, 0, 0), FLORIN_SCHEMA_SHARD, error);
+    if (result != 0)
+        return result;
+    if (PQgetisnull(row, 0, 1))
+        return florin_error_set(error, FLORIN_ERROR_CONFIG,
+                                "%s: the database belongs to no cluster yet; run florin-admin "
+                                "migrate",
+                                session->name);
+    if (florin_column_id(row, 0, 1) != self->cluster)
+        return florin_error_set(error, FLORIN_ERROR_CONFIG,
+                                "%s: the database belongs to another cluster", session->name);
+    if (florin_column_u32(row, 0, 2) != shard)
+        return florin_error_set(error, FLORIN_ERROR_CONFIG,
+                                "%s: the database is shard %u; check the table shards of control",
+                                session->name, florin_column_u32(row, 0, 2));
+    if (self->shards_count > 1 && florin_column_u32(row, 0, 3) == 0)
+        return florin_error_set(error, FLORIN_ERROR_CONFIG,
+                                "%s: set max_prepared_transactions there, 2 for each worker "
+                                "or more",
+                                session->name);
+    return 0;
+}
+
+int florin_store_open_shard(florin_store_t *self, size_t shard, florin_error_t *error)
+{
+    florin_session_t *session = &self->shards[shard];
+    if (session->pg)
+        return 0;
+    int result = florin_session_open(session, FLORIN_STATEMENTS_SHARD, &self->timeouts, error);
+    if (result != 0)
+        return result;
+    florin_session_begin(session);
+    florin_session_call(session, FLORIN_SQL_IDENTITY, NULL);
+    florin_session_sync(session);
+    result = florin_session_finish(session, florin_store_deadline(self), error);
+    if (result == 0)
+        result = check_identity(self, shard, error);
+    if (result != 0)
+        florin_session_close(session);
+    return result;
+}
+
+int florin_store_connect(florin_store_t *self, florin_error_t *error)
+{
+    int result = florin_store_map(self, error);
+    for (size_t i = 0; i < self->shards_count && result == 0; i++)
+        result = florin_store_open_shard(self, i, error);
+    return result;
+}
+
+size_t florin_store_shard_of(const florin_store_t *self, florin_id_t id)
+{
+    return self->slots[florin_id_slot(id)];
+}
+
+void florin_store_wait(florin_store_t *self, florin_shards_t shards, uint64_t deadline_ms)
+{
+    florin_session_t *sessions[FLORIN_SHARDS_MAX];
+    size_t count = 0;
+    for (size_t i = 0; i < self->shards_count; i++)
+        if (florin_shards_has(shards, i))
+            sessions[count++] = &self->shards[i];
+    florin_sessions_wait(sessions, count, deadline_ms);
+}
+
+int florin_store_read(florin_store_t *self, florin_shards_t shards, florin_store_add_fn *add,
+                      void *arg, florin_error_t *error)
+{
+    florin_shards_t missing = shards;
+    for (unsigned tries = 0; tries < 2 && missing; tries++) {
+        for (size_t i = 0; i < self->shards_count; i++) {
+            if (!florin_shards_has(missing, i))
+                continue;
+            int result = florin_store_open_shard(self, i, error);
+            if (result != 0)
+                return result;
+            florin_session_begin(&self->shards[i]);
+            add(&self->shards[i], i, arg);
+            florin_session_sync(&self->shards[i]);
+        }
+        florin_store_wait(self, missing, florin_store_deadline(self));
+        for (size_t i = 0; i < self->shards_count; i++) {
+            const florin_session_t *session = &self->shards[i];
+            if (!florin_shards_has(missing, i))
+                continue;
+            if (session->fault == FLORIN_FAULT_NONE)
+                missing &= ~florin_shards_of(i);
+            else if (session->error.code != FLORIN_ERROR_UNAVAILABLE || tries > 0)
+                return florin_error_set(error, session->error.code, "%s", session->error.message);
+        }
+    }
+    return 0;
+}

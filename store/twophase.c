@@ -1,0 +1,375 @@
+/* The end of a batch: one commit, or two phases.
+ *
+ * Writing to one shard: the writes and COMMIT in one round. Writing to several, the lowest of them
+ * is the home:
+ *   1. all at once: the home its writes; the others their writes and PREPARE TRANSACTION;
+ *   2. the home: the decision row and COMMIT. This is the decision: before it the batch has not
+ *      happened, whatever is prepared; after it the batch has, whatever crashes;
+ *   3. all at once: the others COMMIT PREPARED. Then the decision may be forgotten, which waits
+ *      for the next transaction on the home shard.
+ * A step that fails before the decision is undone everywhere. What cannot be undone or done now,
+ * because a shard is away, florin_store_resolve does later (resolve.c).
+ *
+ * Failpoints, in the order in which a batch across shards passes them:
+ *   store_locked           all accounts are locked and read
+ *   store_applied          the ledger has decided, nothing is written
+ *   store_written          the home's writes are sent
+ *   store_prepared_some    after the writes and PREPARE TRANSACTION of each other shard are sent
+ *   store_prepared         all have confirmed
+ *   store_decision_sent    the home's COMMIT is sent
+ *   store_decided          it is confirmed
+ *   store_committed_some   after each COMMIT PREPARED is sent
+ *   store_committed        all are confirmed
+ *   store_forgotten        an earlier batch's decision is deleted and that is confirmed
+ * A batch on one shard passes the first three, store_decision_sent and store_decided. */
+#include "store/twophase.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "lib/clock.h"
+#include "lib/failpoint.h"
+#include "lib/log.h"
+#include "store/batch.h"
+
+#define GID_PREFIX      "florin:"
+#define COMMAND_BYTES   128
+#define SETTLE_PAUSE_MS 20
+
+char *florin_gid_format(const florin_gid_t *gid, char text[FLORIN_GID_BYTES])
+{
+    char batch[FLORIN_ID_TEXT_BYTES];
+    int length = snprintf(text, FLORIN_GID_BYTES, GID_PREFIX "%zu:%s:%zu", gid->home,
+                          florin_id_format_uuid(gid->batch, batch), gid->shard);
+    assert(length > 0 && length < FLORIN_GID_BYTES);
+    return text;
+}
+
+bool florin_gid_parse(const char *text, florin_gid_t *gid)
+{
+    char batch[FLORIN_ID_TEXT_BYTES], again[FLORIN_GID_BYTES];
+    *gid = (florin_gid_t){0};
+    if (sscanf(text, GID_PREFIX "%2zu:%36[-0-9a-f]:%2zu", &gid->home, batch, &gid->shard) != 3)
+        return false;
+    if (gid->home >= FLORIN_SHARDS_MAX || gid->shard >= FLORIN_SHARDS_MAX ||
+        florin_id_parse(batch, "batch", &gid->batch, NULL) != 0)
+        return false;
+    return strcmp(text, florin_gid_format(gid, again)) == 0;
+}
+
+static size_t lowest(florin_shards_t shards)
+{
+    return (size_t)__builtin_ctzll(shards);
+}
+
+/* A command on this batch's prepared transaction on a shard; `verb` such as "COMMIT PREPARED". */
+static void add_command(florin_batch_t *self, size_t shard, const char *verb)
+{
+    const florin_gid_t gid = {lowest(self->writers), self->id, shard};
+    char name[FLORIN_GID_BYTES], sql[COMMAND_BYTES];
+    snprintf(sql, sizeof sql, "%s '%s'", verb, florin_gid_format(&gid, name));
+    florin_session_command(&self->store->shards[shard], sql);
+}
+
+void florin_batch_roll_back(florin_batch_t *self)
+{
+    florin_shards_t shards = 0;
+    for (size_t i = 0; i < self->store->shards_count; i++) {
+        florin_part_t *part = &self->parts[i];
+        florin_session_t *session = &self->store->shards[i];
+        if (part->state == FLORIN_PART_IDLE)
+            continue;
+        florin_session_begin(session);
+        if (part->state == FLORIN_PART_PREPARED)
+            add_command(self, i, "ROLLBACK PREPARED");
+        else
+            florin_session_command(session, "ROLLBACK");
+        florin_session_sync(session);
+        part->state = FLORIN_PART_IDLE;
+        shards |= florin_shards_of(i);
+    }
+    florin_store_wait(self->store, shards, florin_store_deadline(self->store));
+    /* A fault here closes the session, which rolls back, or leaves it to florin_store_resolve. */
+    for (size_t i = 0; i < self->store->shards_count; i++)
+        if (florin_shards_has(shards, i) && self->store->shards[i].fault != FLORIN_FAULT_NONE)
+            florin_session_close(&self->store->shards[i]);
+}
+
+/* ------------------------------------------------------------------------------ the first phase */
+
+/* Ends the transactions of shards that only read, in the same round as the others write. */
+static void release_readers(florin_batch_t *self)
+{
+    for (size_t i = 0; i < self->store->shards_count; i++) {
+        if (!florin_shards_has(self->touched & ~self->writers, i))
+            continue;
+        florin_session_begin(&self->store->shards[i]);
+        florin_session_command(&self->store->shards[i], "ROLLBACK");
+        florin_session_sync(&self->store->shards[i]);
+        self->parts[i].state = FLORIN_PART_IDLE;
+    }
+}
+
+/* Decisions of earlier batches that may go with this transaction. */
+static size_t add_forgetting(florin_batch_t *self, size_t home)
+{
+    florin_store_t *store = self->store;
+    if (store->forget_count[home] > 0) {
+        florin_params_t params;
+        florin_params_init(&params, store->arena);
+        florin_params_ids(&params, store->forget[home], store->forget_count[home]);
+        florin_session_call(&store->shards[home], FLORIN_SQL_FORGET, &params);
+    }
+    return store->forget_count[home];
+}
+
+/* Remembers that a decision may go; when there are too many, florin_store_resolve finds it. */
+static void forget_later(florin_store_t *store, size_t home, florin_id_t batch)
+{
+    if (store->forget_count[home] < FLORIN_STORE_FORGET_MAX)
+        store->forget[home][store->forget_count[home]++] = batch;
+}
+
+static void forgotten(florin_store_t *store, size_t home, size_t count)
+{
+    if (count > 0) {
+        store->forget_count[home] = 0;
+        FLORIN_FAILPOINT("store_forgotten");
+    }
+}
+
+/* Writes everywhere, and prepares everywhere but at home. */
+static bool write_and_prepare(florin_batch_t *self, size_t home)
+{
+    florin_store_t *store = self->store;
+    for (size_t i = home; i < store->shards_count; i++) {
+        if (!florin_shards_has(self->writers, i))
+            continue;
+        florin_session_begin(&store->shards[i]);
+        florin_batch_add_writes(self, i);
+        if (i != home)
+            add_command(self, i, "PREPARE TRANSACTION");
+        florin_session_sync(&store->shards[i]);
+        if (i == home)
+            FLORIN_FAILPOINT("store_written");
+        else
+            FLORIN_FAILPOINT("store_prepared_some");
+    }
+    florin_store_wait(store, self->touched, florin_store_deadline(store));
+    for (size_t i = home + 1; i < store->shards_count; i++)
+        if (florin_shards_has(self->writers, i) && store->shards[i].fault == FLORIN_FAULT_NONE)
+            self->parts[i].state = FLORIN_PART_PREPARED;
+    return !florin_batch_faults(self, self->writers, false);
+}
+
+/* --------------------------------------------------------------------------------- the decision */
+
+typedef enum { VERDICT_NO, VERDICT_YES, VERDICT_UNKNOWN } verdict_t;
+
+/* The first row that the batch writes at home: it is there if and only if the batch committed. */
+static void first_row(const florin_part_t *part, florin_params_t *params)
+{
+    const florin_transfer_t *transfer = part->rows_count ? &part->rows[0].entry->transfer : NULL;
+    assert(transfer || part->opened_count > 0);
+    florin_params_id(params, transfer ? transfer->id : part->opened[0]->id);
+    florin_params_u64(params, transfer ? transfer->timestamp : part->opened[0]->timestamp);
+}
+
+static bool ask_home(florin_batch_t *self, size_t home, uint64_t deadline_ms, bool *committed)
+{
+    florin_session_t *session = &self->store->shards[home];
+    florin_params_t hold, row;
+    session->retry_at_ms = 0;
+    if (florin_store_open_shard(self->store, home, NULL) != 0)
+        return false;
+    florin_params_init(&hold, self->store->arena);
+    florin_params_u64(&hold, (uint64_t)self->id);
+    florin_params_init(&row, self->store->arena);
+    first_row(&self->parts[home], &row);
+    florin_session_begin(session);
+    florin_session_command(session, "BEGIN ISOLATION LEVEL READ COMMITTED");
+    florin_session_call(session, FLORIN_SQL_HOLD, &hold);
+    florin_session_call(session, FLORIN_SQL_WAS_WRITTEN, &row);
+    florin_session_command(session, "ROLLBACK");
+    florin_session_sync(session);
+    if (florin_session_finish(session, deadline_ms, NULL) != 0) {
+        florin_session_close(session);
+        return false;
+    }
+    *committed = florin_column_bool(florin_session_result(session, 2), 0, 0);
+    return true;
+}
+
+static void settle_pause(void)
+{
+    nanosleep(&(struct timespec){.tv_nsec = SETTLE_PAUSE_MS * 1000000L}, NULL);
+}
+
+/* The answer to the home's COMMIT was lost. The old session's transaction took the hold before it
+ * wrote: whoever gets the hold now comes after its end, and sees what became of it. */
+static verdict_t find_out(florin_batch_t *self, size_t home)
+{
+    uint64_t deadline_ms = florin_store_deadline(self->store);
+    florin_log(FLORIN_LOG_WARN, "commit_unanswered", "%s; asking again",
+               self->store->shards[home].error.message);
+    do {
+        bool committed;
+        if (ask_home(self, home, deadline_ms, &committed))
+            return committed ? VERDICT_YES : VERDICT_NO;
+        settle_pause();
+    } while (florin_clock_ms() < deadline_ms);
+    return VERDICT_UNKNOWN;
+}
+
+/* Nobody knows whether the batch happened; those who ask again with the same ids will. */
+static void give_up(florin_batch_t *self, size_t home)
+{
+    florin_error_t error;
+    florin_error_set(&error, FLORIN_ERROR_UNAVAILABLE,
+                     "the outcome is not known yet; ask again with the same ids (%.300s)",
+                     self->store->shards[home].error.message);
+    florin_batch_fail(self, ~(florin_shards_t)0, &error);
+    /* What is prepared waits for florin_store_resolve. */
+    memset(self->parts, 0, sizeof self->parts);
+}
+
+/* Waits for the home's COMMIT. */
+static verdict_t await_decision(florin_batch_t *self, size_t home)
+{
+    const florin_session_t *session = &self->store->shards[home];
+    florin_store_wait(self->store, self->touched, florin_store_deadline(self->store));
+    if (session->fault == FLORIN_FAULT_LOST) {
+        self->parts[home].state = FLORIN_PART_IDLE;
+        self->conflict = session->error;
+        return find_out(self, home);
+    }
+    return florin_batch_faults(self, florin_shards_of(home), false) ? VERDICT_NO : VERDICT_YES;
+}
+
+static verdict_t decide(florin_batch_t *self, size_t home)
+{
+    florin_session_t *session = &self->store->shards[home];
+    florin_params_t params;
+    florin_params_init(&params, self->store->arena);
+    florin_params_id(&params, self->id);
+    florin_session_begin(session);
+    size_t forgetting = add_forgetting(self, home);
+    florin_session_call(session, FLORIN_SQL_DECIDE, &params);
+    florin_session_command(session, "COMMIT");
+    florin_session_sync(session);
+    FLORIN_FAILPOINT("store_decision_sent");
+    verdict_t verdict = await_decision(self, home);
+    if (verdict == VERDICT_YES)
+        forgotten(self->store, home, forgetting);
+    return verdict;
+}
+
+/* ----------------------------------------------------------------------------- the second phase */
+
+/* One round of COMMIT PREPARED on `shards`; returns those that have not confirmed it. A name that
+ * does not exist is confirmed: after the decision only a commit ends it. */
+static florin_shards_t commit_prepared(florin_batch_t *self, florin_shards_t shards,
+                                       uint64_t deadline_ms)
+{
+    florin_store_t *store = self->store;
+    florin_shards_t asked = 0, open = shards;
+    for (size_t i = 0; i < store->shards_count; i++) {
+        if (!florin_shards_has(shards, i))
+            continue;
+        store->shards[i].retry_at_ms = 0;
+        if (florin_store_open_shard(store, i, NULL) != 0)
+            continue;
+        florin_session_begin(&store->shards[i]);
+        add_command(self, i, "COMMIT PREPARED");
+        florin_session_sync(&store->shards[i]);
+        FLORIN_FAILPOINT("store_committed_some");
+        asked |= florin_shards_of(i);
+    }
+    florin_store_wait(store, asked, deadline_ms);
+    for (size_t i = 0; i < store->shards_count; i++) {
+        const florin_session_t *session = &store->shards[i];
+        bool confirmed =
+            session->fault == FLORIN_FAULT_NONE || strcmp(session->sqlstate, "42704") == 0;
+        if (florin_shards_has(asked, i) && confirmed)
+            open &= ~florin_shards_of(i);
+    }
+    return open;
+}
+
+/* Nobody is told of a success that a read would not see: a shard that does not confirm in time
+ * fails the requests that touch it, and florin_store_resolve commits there later. */
+static void finish(florin_batch_t *self, size_t home)
+{
+    uint64_t deadline_ms = florin_store_deadline(self->store);
+    florin_shards_t open = self->writers & ~florin_shards_of(home);
+    while ((open = commit_prepared(self, open, deadline_ms)) && florin_clock_ms() < deadline_ms)
+        settle_pause();
+    for (size_t i = 0; i < self->store->shards_count; i++) {
+        if (!florin_shards_has(open, i))
+            continue;
+        florin_error_t error;
+        florin_error_set(&error, FLORIN_ERROR_UNAVAILABLE,
+                         "committed, but not yet to be seen on every shard; ask again with the "
+                         "same ids (%.300s)",
+                         self->store->shards[i].error.message);
+        florin_log(FLORIN_LOG_WARN, "second_phase_unfinished", "%s",
+                   self->store->shards[i].error.message);
+        florin_batch_fail(self, florin_shards_of(i), &error);
+    }
+    if (open)
+        return;
+    FLORIN_FAILPOINT("store_committed");
+    forget_later(self->store, home, self->id);
+}
+
+/* ------------------------------------------------------------------------------------ all of it */
+
+static florin_step_t conclude(florin_batch_t *self, size_t home, verdict_t verdict)
+{
+    if (verdict == VERDICT_NO)
+        return FLORIN_STEP_AGAIN;
+    if (verdict == VERDICT_UNKNOWN) {
+        give_up(self, home);
+        return FLORIN_STEP_DONE;
+    }
+    FLORIN_FAILPOINT("store_decided");
+    if (self->writers != florin_shards_of(home))
+        finish(self, home);
+    return FLORIN_STEP_DONE;
+}
+
+/* Writes and commits in one round. */
+static florin_step_t commit_one(florin_batch_t *self, size_t home)
+{
+    florin_session_t *session = &self->store->shards[home];
+    florin_session_begin(session);
+    size_t forgetting = add_forgetting(self, home);
+    florin_batch_add_writes(self, home);
+    FLORIN_FAILPOINT("store_written");
+    florin_session_command(session, "COMMIT");
+    florin_session_sync(session);
+    FLORIN_FAILPOINT("store_decision_sent");
+    verdict_t verdict = await_decision(self, home);
+    if (verdict == VERDICT_YES)
+        forgotten(self->store, home, forgetting);
+    return conclude(self, home, verdict);
+}
+
+florin_step_t florin_batch_commit(florin_batch_t *self)
+{
+    release_readers(self);
+    if (!self->writers) {
+        florin_store_wait(self->store, self->touched, florin_store_deadline(self->store));
+        return FLORIN_STEP_DONE;
+    }
+    size_t home = lowest(self->writers);
+    if (self->writers == florin_shards_of(home))
+        return commit_one(self, home);
+    if (!write_and_prepare(self, home))
+        return FLORIN_STEP_AGAIN;
+    FLORIN_FAILPOINT("store_prepared");
+    return conclude(self, home, decide(self, home));
+}
