@@ -20,7 +20,7 @@ class RiskTest(SystemTest):
     def forget(self):
         """No rules again, in effect."""
         for currency in ("EUR", "CZK", "JPY"):
-            self.cluster.admin("risk", "clear", currency)
+            self.cluster.admin("risk", "unset", currency)
         debit, credit = self.open()
         wait_for("the rules to be gone",
                  lambda: self.pay(debit, credit, 10**12)[0] == "created")
@@ -68,12 +68,12 @@ class RiskTest(SystemTest):
             self.cluster.admin("risk", "set", "EUR", "--max", maximum)
             self.takes_effect(debit, credit, refused, "risk_declined")
             self.takes_effect(debit, credit, refused - 1, "created")
-        self.cluster.admin("risk", "clear", "EUR")
+        self.cluster.admin("risk", "unset", "EUR")
         self.takes_effect(debit, credit, 10**9, "created")
 
     def test_what_should_be_reviewed_is_declined_with_its_reason(self):
         debit, credit = self.open()
-        self.cluster.admin("risk", "set", "EUR", "--review", "10.00")
+        self.cluster.admin("risk", "set", "EUR", "--review-above", "10.00")
         self.takes_effect(debit, credit, 1001, "risk_declined")
         self.assertEqual(self.pay(debit, credit, 1001), self.declined("amount_above_review"))
         self.assertEqual(self.pay(debit, credit, 1000), ("created", []))
@@ -103,7 +103,7 @@ class RiskTest(SystemTest):
         refused = wire.transfer(number, debit, credit, 101)
         self.assertEqual(self.client.transfer(refused)[0].result,
                          pb.CREATE_TRANSFER_RESULT_RISK_DECLINED)
-        self.cluster.admin("risk", "clear", "EUR")
+        self.cluster.admin("risk", "unset", "EUR")
         self.takes_effect(debit, credit, 101, "created")
         again = self.client.transfer(refused)[0]
         self.assertEqual(wire.result_name(again.result), "id_already_failed")
