@@ -1,0 +1,115 @@
+/* florin: Florin's command line. This file finds the command; each has a file of its own. */
+#include <string.h>
+
+#include "client/cli/cli.h"
+
+const char *argp_program_version = "florin " FLORIN_VERSION;
+
+static const struct {
+    const char *group; /* first word */
+    const char *verb;  /* second word; NULL: the group is the whole command */
+    int (*run)(cli_t *cli, int argc, char **argv);
+} commands[] = {
+    {"account", "open", account_open},
+    {"account", "show", account_show},
+    {"account", "statement", statement},
+    {"account", "import", account_import},
+    {"transfer", "show", transfer_show},
+    {"transfer", NULL, transfer_create},
+    {"import", NULL, transfer_import},
+    {"trial-balance", NULL, trial_balance},
+    {"status", NULL, status},
+    {"keygen", NULL, keygen},
+};
+#define COMMANDS (sizeof commands / sizeof *commands)
+
+static const char help[] =
+    "Keep accounts and move money with Florin.\v"
+    "Commands:\n"
+    "  account open [ID...]        open accounts\n"
+    "  account show ID...          show accounts and their balances\n"
+    "  account statement ID        list what moved on an account\n"
+    "  account import FILE.csv     open many accounts\n"
+    "  transfer DEBIT CREDIT AMOUNT CURRENCY\n"
+    "                              move money between two accounts\n"
+    "  transfer show ID...         show transfers, also refused ones\n"
+    "  import FILE.csv             make many transfers\n"
+    "  trial-balance               sum up all books and compare debits with credits\n"
+    "  status                      show pools, queues and workers as a broker sees them\n"
+    "  keygen NAME                 make a key pair\n"
+    "\n"
+    "`florin COMMAND --help` tells a command's options; florin(1) tells all.\n"
+    "\n"
+    "Exit code: 0 done, 1 refused, 2 wrong usage, 3 nobody answered.";
+
+/* What the options before the command leave to do. */
+typedef struct {
+    cli_t *cli;
+    int first; /* index of the command's first word; 0 when there is none */
+} main_t;
+
+static error_t parse_main(int key, char *value, struct argp_state *state)
+{
+    main_t *self = state->input;
+    (void)value;
+    switch (key) {
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = self->cli;
+        return 0;
+    case ARGP_KEY_ARG: /* the rest belongs to the command */
+        self->first = state->next - 1;
+        state->next = state->argc;
+        return 0;
+    case ARGP_KEY_NO_ARGS:
+        argp_state_help(state, stderr, ARGP_HELP_STD_HELP & ~ARGP_HELP_EXIT_OK);
+        return EINVAL;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+/* Runs the command that argv begins with; CLI_USAGE when there is none. */
+static int run(cli_t *cli, int argc, char **argv)
+{
+    bool group_known = false;
+    for (size_t i = 0; i < COMMANDS; i++) {
+        if (strcmp(argv[0], commands[i].group) != 0)
+            continue;
+        group_known = true;
+        int words = commands[i].verb ? 2 : 1;
+        if (words == 2 && (argc < 2 || strcmp(argv[1], commands[i].verb) != 0))
+            continue;
+        char name[64];
+        (void)snprintf(name, sizeof name, "florin %s%s%s", commands[i].group, words == 2 ? " " : "",
+                       words == 2 ? commands[i].verb : "");
+        argv[words - 1] = name;
+        return commands[i].run(cli, argc - words + 1, argv + words - 1);
+    }
+    florin_error_t error;
+    (void)florin_error_set(&error, FLORIN_ERROR_INVALID,
+                           group_known ? "`%s` needs one of its commands after it; `florin --help` "
+                                         "lists them"
+                                       : "there is no command `%s`; `florin --help` lists them",
+                           argv[0]);
+    return cli_tell_usage(cli, &error);
+}
+
+int main(int argc, char **argv)
+{
+    cli_t cli = {0};
+    main_t self = {.cli = &cli};
+    struct argp_child children[] = {{&cli_common_argp, 0, NULL, 0}, {0}};
+    struct argp argp = {
+        .parser = parse_main, .args_doc = "COMMAND [ARG...]", .doc = help, .children = children};
+    argp_err_exit_status = CLI_USAGE;
+    char name[] = "florin";
+    argv[0] = name;
+    if (argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &self) != 0 || self.first == 0)
+        return CLI_USAGE;
+    int code = run(&cli, argc - self.first, argv + self.first);
+    florin_client_destroy(&cli.client);
+    florin_client_options_clear(&cli.options);
+    if (fflush(stdout) != 0 && code == CLI_DONE)
+        code = CLI_REFUSED;
+    return code;
+}

@@ -1,0 +1,261 @@
+#include "client/cli/values.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "florin/v1/florin.pb-c.h"
+
+#define NS_PER_S UINT64_C(1000000000)
+
+static const struct {
+    const char *name;
+    uint32_t flag;
+    bool settable;
+} account_flags[] = {
+    {"linked", FLORIN__V1__ACCOUNT_FLAG__ACCOUNT_FLAG_LINKED, false},
+    {"debits_must_not_exceed_credits",
+     FLORIN__V1__ACCOUNT_FLAG__ACCOUNT_FLAG_DEBITS_MUST_NOT_EXCEED_CREDITS, true},
+    {"credits_must_not_exceed_debits",
+     FLORIN__V1__ACCOUNT_FLAG__ACCOUNT_FLAG_CREDITS_MUST_NOT_EXCEED_DEBITS, true},
+    {"history", FLORIN__V1__ACCOUNT_FLAG__ACCOUNT_FLAG_HISTORY, true},
+    {"imported", FLORIN__V1__ACCOUNT_FLAG__ACCOUNT_FLAG_IMPORTED, false},
+    {"closed", FLORIN__V1__ACCOUNT_FLAG__ACCOUNT_FLAG_CLOSED, false},
+};
+#define ACCOUNT_FLAGS (sizeof account_flags / sizeof *account_flags)
+
+bool sum_parse(const char *digits, sum_t *sum)
+{
+    *sum = 0;
+    for (const char *p = digits; *p; p++) {
+        if (*p < '0' || *p > '9' || *sum > (~(sum_t)0 - 9) / 10)
+            return false;
+        *sum = *sum * 10u + (unsigned)(*p - '0');
+    }
+    return *digits != '\0';
+}
+
+bool sum_add(sum_t *sum, sum_t more)
+{
+    *sum += more;
+    return *sum >= more;
+}
+
+char *value_sum(sum_t sum, uint32_t ledger, char *text)
+{
+    const florin_currency_t *currency = florin_currency_by_numeric(ledger);
+    unsigned exponent = currency ? currency->exponent : 0;
+    char reversed[VALUE_TEXT_BYTES];
+    size_t length = 0;
+    for (unsigned digits = 0; sum > 0 || digits <= exponent; digits++, sum /= 10) {
+        if (digits == exponent && exponent > 0)
+            reversed[length++] = '.';
+        reversed[length++] = (char)('0' + (int)(sum % 10));
+    }
+    for (size_t i = 0; i < length; i++)
+        text[i] = reversed[length - 1 - i];
+    text[length] = '\0';
+    return text;
+}
+
+char *value_amount(uint64_t amount, uint32_t ledger, char *text)
+{
+    return value_sum(amount, ledger, text);
+}
+
+char *value_ledger(uint32_t ledger, char *text)
+{
+    const florin_currency_t *currency = florin_currency_by_numeric(ledger);
+    if (currency)
+        (void)snprintf(text, VALUE_TEXT_BYTES, "%s", currency->code);
+    else
+        (void)snprintf(text, VALUE_TEXT_BYTES, "ledger %" PRIu32, ledger);
+    return text;
+}
+
+/* Appends a space and a word to a text. */
+static char *append(char *text, const char *word)
+{
+    size_t length = strlen(text);
+    (void)snprintf(text + length, VALUE_TEXT_BYTES - length, " %s", word);
+    return text;
+}
+
+char *value_money(uint64_t amount, uint32_t ledger, char *text)
+{
+    char name[VALUE_TEXT_BYTES];
+    return append(value_amount(amount, ledger, text), value_ledger(ledger, name));
+}
+
+char *value_balance(uint64_t debits, uint64_t credits, uint32_t ledger, char *text)
+{
+    if (debits == credits)
+        return value_amount(0, ledger, text);
+    if (debits > credits)
+        return append(value_amount(debits - credits, ledger, text), "DR");
+    return append(value_amount(credits - debits, ledger, text), "CR");
+}
+
+char *value_time(uint64_t timestamp, char *text)
+{
+    time_t seconds = (time_t)(timestamp / NS_PER_S);
+    struct tm parts;
+    if (timestamp == 0 || !gmtime_r(&seconds, &parts)) {
+        (void)snprintf(text, VALUE_TEXT_BYTES, "-");
+        return text;
+    }
+    size_t length = strftime(text, VALUE_TEXT_BYTES, "%Y-%m-%d %H:%M:%S", &parts);
+    (void)snprintf(text + length, VALUE_TEXT_BYTES - length, ".%03u",
+                   (unsigned)(timestamp % NS_PER_S / 1000000));
+    return text;
+}
+
+/* Reads ".123456789" if it is there, and moves on. */
+static const char *read_fraction(const char *text, uint64_t *ns)
+{
+    *ns = 0;
+    if (*text != '.')
+        return text;
+    uint64_t scale = NS_PER_S;
+    for (text++; *text >= '0' && *text <= '9' && scale > 1; text++) {
+        scale /= 10;
+        *ns += (uint64_t)(*text - '0') * scale;
+    }
+    return text;
+}
+
+/* Reads "Z" or "+01:00" if it is there, and moves on; NULL when it is wrong. */
+static const char *read_offset(const char *text, int64_t *seconds)
+{
+    *seconds = 0;
+    if (*text == 'Z')
+        return text + 1;
+    if (*text != '+' && *text != '-')
+        return text;
+    struct tm parts = {0};
+    const char *end = strptime(text + 1, "%H:%M", &parts);
+    *seconds = (parts.tm_hour * 60 + parts.tm_min) * 60;
+    if (*text == '-')
+        *seconds = -*seconds;
+    return end;
+}
+
+static bool read_iso(const char *text, uint64_t *timestamp)
+{
+    struct tm parts = {0};
+    uint64_t ns = 0;
+    int64_t offset = 0;
+    const char *end = strptime(text, "%Y-%m-%d", &parts);
+    if (!end)
+        return false;
+    if (*end == 'T' || *end == ' ') {
+        end = strptime(end + 1, "%H:%M", &parts);
+        if (end && *end == ':') {
+            end = strptime(end + 1, "%S", &parts);
+            if (end)
+                end = read_fraction(end, &ns);
+        }
+        if (end)
+            end = read_offset(end, &offset);
+    }
+    if (!end || *end != '\0')
+        return false;
+    int64_t seconds = (int64_t)timegm(&parts) - offset;
+    if (seconds < 0 || (uint64_t)seconds > UINT64_MAX / NS_PER_S - 1)
+        return false;
+    *timestamp = (uint64_t)seconds * NS_PER_S + ns;
+    return true;
+}
+
+int value_time_parse(const char *text, const char *what, uint64_t *timestamp, florin_error_t *error)
+{
+    if (*text != '\0' && strspn(text, "0123456789") == strlen(text))
+        return value_number(text, what, 0, UINT64_MAX, timestamp, error);
+    if (read_iso(text, timestamp))
+        return 0;
+    return florin_error_set(error, FLORIN_ERROR_INVALID,
+                            "%s: \"%.40s\" is no time: give 2026-11-22, 2026-11-22T18:04:22Z or "
+                            "nanoseconds since 1970",
+                            what, text);
+}
+
+char *value_account_flags(uint32_t flags, char *text, size_t bytes)
+{
+    size_t used = 0;
+    *text = '\0';
+    for (size_t i = 0; i < ACCOUNT_FLAGS && used < bytes; i++)
+        if (flags & account_flags[i].flag) {
+            int length =
+                snprintf(text + used, bytes - used, "%s%s", used ? "|" : "", account_flags[i].name);
+            used += length < 0 ? 0 : (size_t)length;
+        }
+    return text;
+}
+
+uint32_t value_account_flag(const char *name, size_t bytes)
+{
+    for (size_t i = 0; i < ACCOUNT_FLAGS; i++)
+        if (account_flags[i].settable && strlen(account_flags[i].name) == bytes &&
+            memcmp(account_flags[i].name, name, bytes) == 0)
+            return account_flags[i].flag;
+    return 0;
+}
+
+int value_number(const char *text, const char *what, uint64_t min, uint64_t max, uint64_t *number,
+                 florin_error_t *error)
+{
+    errno = 0;
+    bool digits = *text != '\0' && strspn(text, "0123456789") == strlen(text);
+    *number = digits ? strtoull(text, NULL, 10) : 0;
+    if (!digits || errno != 0 || *number < min || *number > max)
+        return florin_error_set(error, FLORIN_ERROR_INVALID,
+                                "%s: \"%.40s\" is no number from %" PRIu64 " to %" PRIu64, what,
+                                text, min, max);
+    return 0;
+}
+
+int value_currency(const char *code, const char *what, const florin_currency_t **currency,
+                   florin_error_t *error)
+{
+    *currency = florin_currency_by_code(code);
+    if (!*currency)
+        return florin_error_set(error, FLORIN_ERROR_INVALID,
+                                "%s: \"%.40s\" is no currency: give its ISO 4217 code, such as EUR",
+                                what, code);
+    return 0;
+}
+
+/* Bytes of the UTF-8 character at `p`, 0 when it is none. Shortest forms only, no surrogates. */
+static size_t character_bytes(const unsigned char *p)
+{
+    if (p[0] < 0x80)
+        return 1;
+    size_t bytes = p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
+    uint32_t code = p[0] & (0x7fu >> bytes);
+    if (p[0] < 0xc2 || p[0] > 0xf4)
+        return 0;
+    for (size_t i = 1; i < bytes; i++) {
+        if ((p[i] & 0xc0) != 0x80)
+            return 0;
+        code = code << 6 | (p[i] & 0x3f);
+    }
+    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+    if (code < least[bytes] || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff))
+        return 0;
+    return bytes;
+}
+
+bool value_is_text(const char *text)
+{
+    for (const unsigned char *p = (const unsigned char *)text; *p;) {
+        size_t bytes = character_bytes(p);
+        bool control = *p < 0x20 || *p == 0x7f || (p[0] == 0xc2 && p[1] < 0xa0);
+        if (bytes == 0 || control)
+            return false;
+        p += bytes;
+    }
+    return true;
+}

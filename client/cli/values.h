@@ -1,0 +1,62 @@
+/* What people type and read: amounts of any size, balances, times, flags. */
+#ifndef FLORIN_CLI_VALUES_H
+#define FLORIN_CLI_VALUES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/error.h"
+#include "lib/id.h"
+#include "lib/money.h"
+
+/* Longest text that any of these write, with NUL. */
+#define VALUE_TEXT_BYTES 80
+
+/* A sum of money that may pass 64 bits. */
+__extension__ typedef unsigned __int128 sum_t;
+
+/* Decimal digits, as in a trial balance; false when they are none or too many. */
+bool sum_parse(const char *digits, sum_t *sum) FLORIN_MUST_USE;
+/* False when it would overflow. */
+bool sum_add(sum_t *sum, sum_t more) FLORIN_MUST_USE;
+
+/* "1234.50" in the ledger's currency; in a ledger that is no currency, whole minor units. All
+ * return `text`, which holds VALUE_TEXT_BYTES. */
+char *value_sum(sum_t sum, uint32_t ledger, char *text);
+char *value_amount(uint64_t amount, uint32_t ledger, char *text);
+
+/* "EUR", or "ledger 7" for one that is no currency. */
+char *value_ledger(uint32_t ledger, char *text);
+
+/* "12.50 EUR", or "1250 ledger 7". */
+char *value_money(uint64_t amount, uint32_t ledger, char *text);
+
+/* What remains when debits and credits are set off, and on which side: "3.00 CR", "1.00 DR",
+ * "0.00". */
+char *value_balance(uint64_t debits, uint64_t credits, uint32_t ledger, char *text);
+
+/* Nanoseconds since 1970 as UTC: "2026-11-22 18:04:22.123"; "-" for 0. */
+char *value_time(uint64_t timestamp, char *text);
+
+/* Reads "2026-11-22", "2026-11-22T18:04[:22[.123456789]]" with Z, an offset (+01:00) or nothing for
+ * UTC, or nanoseconds since 1970. */
+int value_time_parse(const char *text, const char *what, uint64_t *timestamp,
+                     florin_error_t *error) FLORIN_MUST_USE;
+
+/* The names of an account's flags, joined with '|'; "" for none. */
+char *value_account_flags(uint32_t flags, char *text, size_t bytes);
+/* The flag of a name of `bytes` bytes that one who opens an account may set; 0 when it is none. */
+uint32_t value_account_flag(const char *name, size_t bytes);
+
+/* A whole number from min to max. */
+int value_number(const char *text, const char *what, uint64_t min, uint64_t max, uint64_t *number,
+                 florin_error_t *error) FLORIN_MUST_USE;
+
+/* The currency of a code; the error names the code. */
+int value_currency(const char *code, const char *what, const florin_currency_t **currency,
+                   florin_error_t *error) FLORIN_MUST_USE;
+
+/* True for well-formed UTF-8 without control characters. */
+bool value_is_text(const char *text);
+
+#endif
