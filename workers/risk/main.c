@@ -20,6 +20,7 @@ typedef struct {
     bool rules_loaded;    /* once, at least */
     bool rules_stale;     /* they may have changed since */
     uint64_t rules_ms;    /* not read again before */
+    bool rules_away;      /* as the log last said */
     bool windows_away;    /* as the log last said */
 
     /* Room for one batch. */
@@ -45,13 +46,16 @@ static void refresh_rules(risk_t *self)
         return;
     florin_error_t error = {0};
     if (florin_store_rules_load(self->store, &self->rules, &error)) {
-        florin_log(FLORIN_LOG_WARN, "rules_away", "can't read the risk rules: %s; %s",
-                   error.message,
-                   self->rules_loaded ? "the last ones stay in force"
-                                      : "all is answered unavailable until they can be read");
+        if (!self->rules_away)
+            florin_log(FLORIN_LOG_WARN, "rules_away", "can't read the risk rules, %s: %s",
+                       self->rules_loaded ? "the last ones stay in force"
+                                          : "all is answered unavailable until they can be read",
+                       error.message);
+        self->rules_away = true;
         self->rules_ms = florin_clock_ms() + RULES_RETRY_MS;
         return;
     }
+    self->rules_away = false;
     self->rules_loaded = true;
     self->rules_stale = false;
     florin_log(FLORIN_LOG_INFO, "rules_loaded", "%zu currencies, %zu accounts",
