@@ -248,25 +248,34 @@ static worker_t *worker_speaks(florin_core_t *core, florin_slice_t id, uint64_t 
     return worker;
 }
 
+/* The held request that the token names is answered; one that expired only gives its credit back.
+ */
+static bool take_reply(florin_core_t *core, worker_t *worker, florin_slice_t token, void *reply)
+{
+    request_t *request = worker_request(worker, token);
+    if (request == NULL)
+        return false;
+    worker_let_go(request);
+    if (request->body == NULL) {
+        free(request);
+        return false;
+    }
+    worker->answered++;
+    worker->pool->answered++;
+    core->out.reply(core->out.arg, request->body, reply);
+    request_settle(core, request);
+    return true;
+}
+
 void florin_core_worker_reply(florin_core_t *self, florin_slice_t worker, florin_slice_t token,
                               void *reply, uint64_t now_ms)
 {
     worker_t *speaker = worker_speaks(self, worker, now_ms);
-    request_t *request = speaker != NULL ? worker_request(speaker, token) : NULL;
-    if (request == NULL || request->body == NULL)
+    if (speaker == NULL || !take_reply(self, speaker, token, reply))
         self->counters.replies_dropped++;
-    if (request == NULL)
+    if (speaker == NULL)
         return;
     pool_t *pool = speaker->pool;
-    worker_let_go(request);
-    if (request->body != NULL) {
-        speaker->answered++;
-        pool->answered++;
-        self->out.reply(self->out.arg, request->body, reply);
-        request_settle(self, request);
-    } else {
-        free(request);
-    }
     if (speaker->state == WORKER_DRAINING && speaker->outstanding == 0)
         worker_die(self, speaker, "has drained", now_ms);
     dispatch(self, pool, now_ms);
