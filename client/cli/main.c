@@ -3,8 +3,6 @@
 
 #include "client/cli/cli.h"
 
-const char *argp_program_version = "florin " FLORIN_VERSION;
-
 static const struct {
     const char *group; /* first word */
     const char *verb;  /* second word; NULL: the group is the whole command */
@@ -35,7 +33,7 @@ static const char help[] =
     "  transfer show ID...         show transfers, also refused ones\n"
     "  import FILE.csv             make many transfers\n"
     "  trial-balance               sum up all books and compare debits with credits\n"
-    "  status                      show pools, queues and workers as a broker sees them\n"
+    "  status                      show the broker's pools, queues and workers\n"
     "  keygen NAME                 make a key pair\n"
     "\n"
     "`florin COMMAND --help` tells a command's options; florin(1) tells all.\n"
@@ -101,6 +99,7 @@ int main(int argc, char **argv)
     struct argp_child children[] = {{&cli_common_argp, 0, NULL, 0}, {0}};
     struct argp argp = {
         .parser = parse_main, .args_doc = "COMMAND [ARG...]", .doc = help, .children = children};
+    argp_program_version = "florin " FLORIN_VERSION;
     argp_err_exit_status = CLI_USAGE;
     char name[] = "florin";
     argv[0] = name;

@@ -1,0 +1,429 @@
+/* florin import, florin account import: a file, batch by batch, in constant memory.
+ *
+ * A batch is read and checked whole before any of it is sent, and while the one before is under
+ * way. Ids make every repeat harmless: a file that stopped half-way is simply imported again. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/cli/cli.h"
+#include "client/cli/ids.h"
+#include "client/cli/progress.h"
+#include "client/cli/refusal.h"
+#include "client/cli/row.h"
+#include "client/cli/values.h"
+#include "client/cli/wire.h"
+#include "lib/clock.h"
+
+#define IN_FLIGHT_MAX 16
+/* Of bad rows, and of refused rows, this many are told one by one. */
+#define BAD_ROWS_TOLD_MAX     10
+#define REFUSED_ROWS_TOLD_MAX 20
+/* How often the progress is looked at while replies are awaited. */
+#define STEP_MS 100
+
+enum { OPTION_CHECK = 256 };
+
+static const struct argp_option options[] = {
+    {"batch", 'b', "ROWS", 0, "Rows of one request, 1 to 8190 (otherwise 8190)", 0},
+    {"in-flight", 'f', "NUMBER", 0,
+     "Requests under way at once, 1 to 16 (otherwise 1). With more than one, rows of different "
+     "requests may be carried out in another order than the file's",
+     0},
+    {"check", OPTION_CHECK, 0, 0, "Only read and check the file; send nothing", 0},
+    {0}};
+
+typedef struct import import_t;
+
+typedef struct {
+    import_t *import;
+    bool under_way;
+    size_t count;
+    row_t *rows;
+    union {
+        Florin__V1__Transfer **transfers;
+        Florin__V1__Account **accounts;
+    };
+} batch_t;
+
+/* What differs between the two commands. */
+typedef struct {
+    const char *noun, *service;
+    const row_kind_t *kind;
+    Florin__V1__Request__OperationCase operation;
+    Florin__V1__Reply__ResultCase result;
+} subject_t;
+
+struct import {
+    cli_t *cli;
+    const subject_t *subject;
+    const char *path, *batch_text, *in_flight_text;
+    bool check;
+    uint64_t batch_rows, in_flight;
+
+    csv_t csv;
+    csv_record_t record;
+    row_header_t header;
+    batch_t batches[IN_FLIGHT_MAX + 1]; /* one more than are under way: it is being read */
+    size_t under_way;
+    progress_t progress;
+    uint64_t rows, created, existed, refused; /* rows: read, or with a reply */
+    size_t bad_rows;
+    int code; /* the exit code so far; other than CLI_DONE stops reading */
+};
+
+static error_t parse(int key, char *value, struct argp_state *state)
+{
+    import_t *self = state->input;
+    switch (key) {
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = self->cli;
+        return 0;
+    case 'b':
+        self->batch_text = value;
+        return 0;
+    case 'f':
+        self->in_flight_text = value;
+        return 0;
+    case OPTION_CHECK:
+        self->check = true;
+        return 0;
+    case ARGP_KEY_ARG:
+        if (self->path)
+            argp_error(state, "one FILE at a time");
+        self->path = value;
+        return 0;
+    case ARGP_KEY_NO_ARGS:
+        argp_error(state, "a FILE is needed");
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+/* ---------------------------------------------------------------------------------------- replies
+ */
+
+static void take_row(import_t *self, const row_t *row, const ProtobufCBinaryData *id,
+                     const Florin__V1__TransferResult *transfer,
+                     const Florin__V1__AccountResult *account)
+{
+    bool done =
+        transfer ? refusal_none_transfer(transfer->result) : refusal_none_account(account->result);
+    char name[WIRE_NAME_BYTES], text[FLORIN_ID_TEXT_BYTES], advice[FLORIN_ERROR_MESSAGE_BYTES];
+    if (transfer)
+        (void)wire_enum_name(&florin__v1__create_transfer_result__descriptor, (int)transfer->result,
+                             name);
+    else
+        (void)wire_enum_name(&florin__v1__open_account_result__descriptor, (int)account->result,
+                             name);
+    self->rows++;
+    if (done) {
+        bool existed = strcmp(name, "exists") == 0;
+        self->existed += existed;
+        self->created += !existed;
+        return;
+    }
+    if (self->cli->json) {
+        json_t *object =
+            transfer ? refusal_transfer_json(id, transfer) : refusal_account_json(id, account);
+        (void)json_object_set_new(object, "line", json_integer((json_int_t)row->line));
+        cli_print_json(object);
+    } else if (self->refused < REFUSED_ROWS_TOLD_MAX) {
+        if (transfer)
+            refusal_explain_transfer(transfer, advice, sizeof advice);
+        else
+            refusal_explain_account(account, advice, sizeof advice);
+        progress_clear(&self->progress);
+        (void)fprintf(stderr, "florin: %s:%zu: %s %s: %s: %s\n", self->path, row->line,
+                      self->subject->noun, florin_id_format(ids_of(id), text), name, advice);
+    }
+    self->refused++;
+}
+
+static size_t results_count(const import_t *self, const Florin__V1__Reply *reply)
+{
+    if (reply->result_case != self->subject->result)
+        return 0;
+    return self->subject->kind == &row_transfers ? reply->create_transfers->n_results
+                                                 : reply->open_accounts->n_results;
+}
+
+static void on_reply(void *arg, const Florin__V1__Reply *reply, const florin_error_t *error)
+{
+    batch_t *batch = arg;
+    import_t *self = batch->import;
+    batch->under_way = false;
+    self->under_way--;
+    char what[256];
+    (void)snprintf(what, sizeof what, "%s, lines %zu to %zu", self->path, batch->rows[0].line,
+                   batch->rows[batch->count - 1].line);
+    if (error->code != 0 || reply->status != FLORIN__V1__STATUS__STATUS_OK) {
+        progress_clear(&self->progress);
+        self->code = cli_judge(self->cli, what, reply, error);
+        return;
+    }
+    if (results_count(self, reply) != batch->count) {
+        self->code = cli_tell_nonsense(self->cli, what);
+        return;
+    }
+    for (size_t i = 0; i < batch->count; i++) {
+        const row_t *row = &batch->rows[i];
+        if (self->subject->kind == &row_transfers)
+            take_row(self, row, &row->transfer.id, reply->create_transfers->results[i], NULL);
+        else
+            take_row(self, row, &row->account.id, NULL, reply->open_accounts->results[i]);
+    }
+}
+
+/* Waits until no more than `most` batches are under way. */
+static void wait_for_replies(import_t *self, size_t most)
+{
+    while (self->under_way > most) { /* ends: each has a deadline */
+        (void)florin_client_process(self->cli->client, STEP_MS);
+        progress_show(&self->progress, self->rows, self->csv.bytes);
+    }
+}
+
+static void send_batch(import_t *self, batch_t *batch)
+{
+    wait_for_replies(self, self->in_flight - 1);
+    if (self->code != CLI_DONE) /* what is not sent after a failure can be imported again */
+        return;
+    Florin__V1__CreateTransfersRequest create = FLORIN__V1__CREATE_TRANSFERS_REQUEST__INIT;
+    Florin__V1__OpenAccountsRequest open = FLORIN__V1__OPEN_ACCOUNTS_REQUEST__INIT;
+    Florin__V1__Request request = FLORIN__V1__REQUEST__INIT;
+    request.operation_case = self->subject->operation;
+    if (self->subject->kind == &row_transfers) {
+        create.n_transfers = batch->count;
+        create.transfers = batch->transfers;
+        request.create_transfers = &create;
+    } else {
+        open.n_accounts = batch->count;
+        open.accounts = batch->accounts;
+        request.open_accounts = &open;
+    }
+    florin_error_t error;
+    batch->under_way = true;
+    self->under_way++;
+    if (florin_client_submit(self->cli->client, self->subject->service, &request, on_reply, batch,
+                             &error) != 0)
+        on_reply(batch, NULL, &error);
+}
+
+/* ---------------------------------------------------------------------------------------- reading
+ */
+
+static void tell_bad_row(import_t *self, const florin_error_t *error)
+{
+    progress_clear(&self->progress);
+    char what[256];
+    /* The message begins with the line. */
+    size_t digits = strspn(error->message, "0123456789");
+    const char *rest = error->message + digits;
+    (void)snprintf(what, sizeof what, "%s:%.*s", self->path, (int)digits, error->message);
+    cli_tell(self->cli, what, "invalid", "%s", rest + strspn(rest, ": "));
+    self->code = CLI_USAGE;
+    self->bad_rows++;
+}
+
+/* Reads the next rows into a batch; false when the file has ended or reading makes no more sense.
+ * Some of a batch's bad rows are told, so that they can be mended in one go. */
+static bool read_batch(import_t *self, batch_t *batch)
+{
+    florin_error_t error;
+    batch->count = 0;
+    for (size_t n = 0; n < self->batch_rows && self->bad_rows < BAD_ROWS_TOLD_MAX; n++) {
+        int rc = csv_read(&self->csv, &self->record, &error);
+        if (rc == 0)
+            return false;
+        if (rc < 0) { /* where the next row begins is not known any more */
+            tell_bad_row(self, &error);
+            return false;
+        }
+        row_t *row = &batch->rows[batch->count];
+        if (row_read(self->subject->kind, &self->header, &self->record, row, &error) == 0) {
+            if (self->subject->kind == &row_transfers)
+                batch->transfers[batch->count] = &row->transfer;
+            else
+                batch->accounts[batch->count] = &row->account;
+            batch->count++;
+        } else {
+            tell_bad_row(self, &error);
+        }
+    }
+    return self->bad_rows == 0;
+}
+
+static batch_t *free_batch(import_t *self)
+{
+    size_t i = 0;
+    while (self->batches[i].under_way) /* ends: there is one more than can be under way */
+        i++;
+    return &self->batches[i];
+}
+
+static void run(import_t *self)
+{
+    florin_error_t error;
+    int rc = csv_read(&self->csv, &self->record, &error);
+    if (rc == 0)
+        rc = florin_error_set(&error, FLORIN_ERROR_INVALID,
+                              "1: the file is empty: its first row "
+                              "names the columns");
+    else if (rc > 0)
+        rc = row_read_header(self->subject->kind, &self->record, &self->header, &error);
+    if (rc != 0)
+        tell_bad_row(self, &error);
+    for (bool more = rc == 0; more && self->code == CLI_DONE;) {
+        batch_t *batch = free_batch(self);
+        more = read_batch(self, batch);
+        if (self->code != CLI_DONE || batch->count == 0)
+            break;
+        if (self->check)
+            self->rows += batch->count;
+        else
+            send_batch(self, batch);
+        progress_show(&self->progress, self->rows, self->csv.bytes);
+    }
+    wait_for_replies(self, 0);
+    progress_clear(&self->progress);
+}
+
+/* ------------------------------------------------------------------------------- beginning, ending
+ */
+
+static void print_summary(const import_t *self)
+{
+    if (self->cli->json) {
+        json_t *object = json_object();
+        (void)json_object_set_new(object, "file", json_string(self->path));
+        (void)json_object_set_new(object, "rows", wire_uint64(self->rows));
+        (void)json_object_set_new(object, "created", wire_uint64(self->created));
+        (void)json_object_set_new(object, "existed", wire_uint64(self->existed));
+        (void)json_object_set_new(object, "refused", wire_uint64(self->refused));
+        cli_print_json(object);
+        return;
+    }
+    char rows[PROGRESS_NUMBER_BYTES], created[PROGRESS_NUMBER_BYTES],
+        existed[PROGRESS_NUMBER_BYTES], refused[PROGRESS_NUMBER_BYTES];
+    (void)progress_number(self->rows, rows);
+    if (self->refused > REFUSED_ROWS_TOLD_MAX)
+        (void)fprintf(stderr, "florin: %s: %" PRIu64 " more rows were refused; --json lists all\n",
+                      self->path, self->refused - REFUSED_ROWS_TOLD_MAX);
+    if (self->check) {
+        (void)printf("%s: %s rows, %s\n", self->path, rows,
+                     self->code == CLI_DONE ? "all good; nothing was sent" : "then errors");
+        return;
+    }
+    (void)printf("%s: %s rows: %s created, %s existed, %s refused, in %.1f s\n", self->path, rows,
+                 progress_number(self->created, created), progress_number(self->existed, existed),
+                 progress_number(self->refused, refused),
+                 (double)(florin_clock_ms() - self->progress.started_ms) / 1000);
+    if (self->code != CLI_DONE)
+        (void)fprintf(stderr,
+                      "florin: %s: not all was imported; run the same command again to go on: what "
+                      "is done counts as existing\n",
+                      self->path);
+}
+
+static int set_up(import_t *self, florin_error_t *error)
+{
+    self->batch_rows = FLORIN_EVENTS_MAX;
+    self->in_flight = 1;
+    int rc = 0;
+    if (self->batch_text)
+        rc = value_number(self->batch_text, "--batch", 1, FLORIN_EVENTS_MAX, &self->batch_rows,
+                          error);
+    if (rc == 0 && self->in_flight_text)
+        rc = value_number(self->in_flight_text, "--in-flight", 1, IN_FLIGHT_MAX, &self->in_flight,
+                          error);
+    for (size_t i = 0; rc == 0 && i <= self->in_flight; i++) {
+        batch_t *batch = &self->batches[i];
+        batch->import = self;
+        batch->rows = calloc(self->batch_rows, sizeof *batch->rows);
+        batch->transfers = calloc(self->batch_rows, sizeof *batch->transfers);
+        if (!batch->rows || !batch->transfers)
+            rc = florin_error_set(error, FLORIN_ERROR_MEMORY, "no memory for a batch");
+    }
+    return rc;
+}
+
+static int import(cli_t *cli, const subject_t *subject, const char *doc, int argc, char **argv)
+{
+    const struct argp_child children[] = {{&cli_common_argp, 0, NULL, 0}, {0}};
+    const struct argp argp = {
+        .options = options, .parser = parse, .args_doc = "FILE", .doc = doc, .children = children};
+    import_t *self = calloc(1, sizeof *self);
+    if (!self)
+        return CLI_REFUSED;
+    self->cli = cli;
+    self->subject = subject;
+    cli_parse(&argp, argc, argv, self);
+    florin_error_t error;
+    FILE *file = NULL;
+    if (set_up(self, &error) != 0) {
+        self->code = cli_tell_usage(cli, &error);
+        goto out;
+    }
+    file = strcmp(self->path, "-") == 0 ? stdin : fopen(self->path, "r");
+    if (!file) {
+        (void)florin_error_set(&error, FLORIN_ERROR_INVALID, "%s: cannot be opened: %s", self->path,
+                               strerror(errno));
+        self->code = cli_tell_usage(cli, &error);
+        goto out;
+    }
+    csv_start(&self->csv, file);
+    progress_start(&self->progress, file);
+    if (!self->check)
+        self->code = cli_connect(cli);
+    if (self->code == CLI_DONE) {
+        run(self);
+        print_summary(self);
+        if (self->code == CLI_DONE && self->refused > 0)
+            self->code = CLI_REFUSED;
+    }
+out:
+    if (file && file != stdin)
+        (void)fclose(file);
+    for (size_t i = 0; i <= IN_FLIGHT_MAX; i++) {
+        free(self->batches[i].rows);
+        free(self->batches[i].transfers);
+    }
+    int code = self->code;
+    free(self);
+    return code;
+}
+
+int transfer_import(cli_t *cli, int argc, char **argv)
+{
+    static const subject_t subject = {.noun = "transfer",
+                                      .service = "transactions",
+                                      .kind = &row_transfers,
+                                      .operation = FLORIN__V1__REQUEST__OPERATION_CREATE_TRANSFERS,
+                                      .result = FLORIN__V1__REPLY__RESULT_CREATE_TRANSFERS};
+    return import(cli, &subject,
+                  "Make the transfers of a CSV file (\"-\" reads standard input).\v"
+                  "The first row names the columns, in any order: id, debit_account_id, "
+                  "credit_account_id, amount, currency, code, reference (the last may be left "
+                  "out).\n\n"
+                  "Importing a file again changes nothing: what is there counts as `existed`.",
+                  argc, argv);
+}
+
+int account_import(cli_t *cli, int argc, char **argv)
+{
+    static const subject_t subject = {.noun = "account",
+                                      .service = "accounts",
+                                      .kind = &row_accounts,
+                                      .operation = FLORIN__V1__REQUEST__OPERATION_OPEN_ACCOUNTS,
+                                      .result = FLORIN__V1__REPLY__RESULT_OPEN_ACCOUNTS};
+    return import(cli, &subject,
+                  "Open the accounts of a CSV file (\"-\" reads standard input).\v"
+                  "The first row names the columns, in any order: id, currency, code, flags, "
+                  "credit_limit (the last two may be left out). Flags are names with | between: "
+                  "debits_must_not_exceed_credits, credits_must_not_exceed_debits, history.\n\n"
+                  "Importing a file again changes nothing: what is there counts as `existed`.",
+                  argc, argv);
+}
