@@ -1,0 +1,182 @@
+#include "test/store/support/books.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+/* cmocka wants those above first. */
+#include <cmocka.h>
+
+#include "test/store/support/servers.h"
+
+florin_id_t id_on(size_t shard, uint64_t n)
+{
+    return (florin_id_t)n << 10 | shard;
+}
+
+florin_store_t *open_store(void)
+{
+    florin_store_t *store = NULL;
+    florin_error_t error = {0};
+    const florin_store_options_t options = {.control = servers_control(),
+                                            .connect_timeout_ms = 1500,
+                                            .statement_timeout_ms = 1500,
+                                            .in_doubt_after_ms = 0};
+    if (florin_store_new(&options, &store, &error) != 0)
+        fail_msg("%s", error.message);
+    return store;
+}
+
+florin_account_t account(florin_id_t id)
+{
+    return (florin_account_t){.id = id, .ledger = EUR, .code = 1};
+}
+
+florin_transfer_event_t transfer(florin_id_t id, florin_id_t debit, florin_id_t credit,
+                                 uint64_t amount)
+{
+    return (florin_transfer_event_t){.transfer = {.id = id,
+                                                  .debit_account_id = debit,
+                                                  .credit_account_id = credit,
+                                                  .amount = amount,
+                                                  .ledger = EUR,
+                                                  .code = 1}};
+}
+
+static int open_request(florin_store_t *store, florin_ledger_t *ledger,
+                        const florin_account_t *events, size_t count,
+                        florin_account_outcome_t *outcomes, florin_error_t *error)
+{
+    florin_store_request_t request = {.events_count = count};
+    int result = florin_store_open_accounts(store, ledger, events, outcomes, &request, 1, error);
+    if (result == 0)
+        *error = request.error;
+    return error->code;
+}
+
+static int create_request(florin_store_t *store, florin_ledger_t *ledger,
+                          const florin_transfer_event_t *events, size_t count,
+                          florin_transfer_outcome_t *outcomes, florin_error_t *error)
+{
+    florin_store_request_t request = {.events_count = count};
+    int result =
+        florin_store_create_transfers(store, ledger, events, outcomes, &request, 1, NULL, 0, error);
+    if (result == 0)
+        *error = request.error;
+    return error->code;
+}
+
+void open_accounts(florin_store_t *store, florin_ledger_t *ledger, const florin_account_t *events,
+                   size_t count, florin_account_outcome_t *outcomes)
+{
+    florin_error_t error = {0};
+    if (open_request(store, ledger, events, count, outcomes, &error) != 0)
+        fail_msg("%s", error.message);
+}
+
+void create(florin_store_t *store, florin_ledger_t *ledger, const florin_transfer_event_t *events,
+            size_t count, florin_transfer_outcome_t *outcomes)
+{
+    florin_error_t error = {0};
+    if (create_request(store, ledger, events, count, outcomes, &error) != 0)
+        fail_msg("%s", error.message);
+}
+
+int try_open(florin_store_t *store, florin_ledger_t *ledger, florin_account_t event)
+{
+    florin_error_t error = {0};
+    florin_account_outcome_t outcome = {0};
+    int result = open_request(store, ledger, &event, 1, &outcome, &error);
+    return result != 0 ? result : outcome.result;
+}
+
+int try_create(florin_store_t *store, florin_ledger_t *ledger, florin_transfer_event_t event)
+{
+    florin_error_t error = {0};
+    florin_transfer_outcome_t outcome = {0};
+    int result = create_request(store, ledger, &event, 1, &outcome, &error);
+    return result != 0 ? result : outcome.result;
+}
+
+florin_account_t look_at(florin_store_t *store, florin_id_t id)
+{
+    florin_error_t error = {0};
+    florin_account_t found;
+    size_t count;
+    if (florin_store_lookup_accounts(store, &id, 1, &found, &count, &error) != 0)
+        fail_msg("%s", error.message);
+    assert_int_equal(count, 1);
+    return found;
+}
+
+/* ------------------------------------------------------------------------------ checking it all */
+
+/* On one shard: the number of accounts whose balances are not the sum of their entries, or whose
+ * last entry does not show them. */
+static const char broken_accounts[] =
+    "SELECT count(*) FROM accounts a LEFT JOIN LATERAL ("
+    "  SELECT sum(amount) FILTER (WHERE side = 'debit') AS debits,"
+    "         sum(amount) FILTER (WHERE side = 'credit') AS credits,"
+    "         (array_agg(balance_after ORDER BY timestamp DESC))[1] AS balance"
+    "    FROM entries WHERE account_id = a.id) e ON true"
+    " WHERE (debits_posted, credits_posted) IS DISTINCT FROM"
+    "       (coalesce(debits, 0), coalesce(credits, 0))"
+    "    OR credits_posted - debits_posted <> coalesce(balance, 0)"
+    "    OR debits_pending <> 0 OR credits_pending <> 0";
+
+/* Entries whose balance is not the one before plus or less their amount, or that do not rise in
+ * time. */
+static const char broken_chains[] =
+    "SELECT count(*) FROM (SELECT side, amount, balance_after, timestamp,"
+    "    coalesce(lag(balance_after) OVER w, 0) AS before,"
+    "    coalesce(lag(timestamp) OVER w, 0) AS time_before"
+    "  FROM entries WINDOW w AS (PARTITION BY account_id ORDER BY timestamp)) e"
+    " WHERE balance_after <> before + CASE side WHEN 'credit' THEN amount ELSE -amount END"
+    "    OR timestamp <= time_before";
+
+/* Rows that should not be on this shard, and sides that should be here but are not. */
+static const char misplaced_rows[] =
+    "WITH t AS (SELECT *, ('x' || right(id::text, 4))::bit(16)::int %% 1024 %% %zu AS id_shard,"
+    "    ('x' || right(debit_account_id::text, 4))::bit(16)::int %% 1024 %% %zu AS debit_shard,"
+    "    ('x' || right(credit_account_id::text, 4))::bit(16)::int %% 1024 %% %zu AS credit_shard"
+    "  FROM transfers)"
+    " SELECT count(*) FROM t WHERE CASE WHEN result <> 0 THEN id_shard <> %zu"
+    "    ELSE %zu NOT IN (id_shard, debit_shard, credit_shard)"
+    "      OR (debit_shard = %zu) <> (debit_debits_posted IS NOT NULL)"
+    "      OR (credit_shard = %zu) <> (credit_debits_posted IS NOT NULL) END";
+
+/* How many rows of created transfers there should be in all, by those on their id's shard. */
+static const char expected_rows[] =
+    "WITH t AS (SELECT ('x' || right(id::text, 4))::bit(16)::int %% 1024 %% %zu AS i,"
+    "    ('x' || right(debit_account_id::text, 4))::bit(16)::int %% 1024 %% %zu AS d,"
+    "    ('x' || right(credit_account_id::text, 4))::bit(16)::int %% 1024 %% %zu AS c"
+    "  FROM transfers WHERE result = 0)"
+    " SELECT coalesce(sum(CASE WHEN i = d AND i = c THEN 1 WHEN i = d OR i = c OR d = c THEN 2"
+    "    ELSE 3 END), 0) FROM t WHERE i = %zu";
+
+static long long number(size_t shard, const char *sql)
+{
+    return strtoll(servers_ask(servers_shard(shard), sql), NULL, 10);
+}
+
+void check_books(void)
+{
+    char sql[2048];
+    size_t n = servers_count();
+    long long difference = 0, rows = 0, expected = 0;
+    for (size_t i = 0; i < n; i++) {
+        assert_int_equal(number(i, "SELECT count(*) FROM pg_prepared_xacts"), 0);
+        assert_int_equal(number(i, broken_accounts), 0);
+        assert_int_equal(number(i, broken_chains), 0);
+        snprintf(sql, sizeof sql, misplaced_rows, n, n, n, i, i, i, i);
+        assert_int_equal(number(i, sql), 0);
+        snprintf(sql, sizeof sql, expected_rows, n, n, n, i);
+        expected += number(i, sql);
+        rows += number(i, "SELECT count(*) FROM transfers WHERE result = 0");
+        difference +=
+            number(i, "SELECT coalesce(sum(debits_posted) - sum(credits_posted), 0) FROM accounts");
+    }
+    assert_int_equal(difference, 0);
+    assert_int_equal(rows, expected);
+}

@@ -1,0 +1,37 @@
+/* Short ways to open accounts and to pay, for tests. */
+#ifndef FLORIN_TEST_STORE_BOOKS_H
+#define FLORIN_TEST_STORE_BOOKS_H
+
+#include "store/store.h"
+
+#define EUR 978
+
+/* The n-th id (from 1) that lives on a shard. */
+florin_id_t id_on(size_t shard, uint64_t n);
+
+/* A store on the servers, with timeouts short enough for a test that waits for them. */
+florin_store_t *open_store(void);
+
+florin_account_t account(florin_id_t id);
+florin_transfer_event_t transfer(florin_id_t id, florin_id_t debit, florin_id_t credit,
+                                 uint64_t amount);
+
+/* One request of some events; fails the test when it has an error. */
+void open_accounts(florin_store_t *store, florin_ledger_t *ledger, const florin_account_t *events,
+                   size_t count, florin_account_outcome_t *outcomes);
+void create(florin_store_t *store, florin_ledger_t *ledger, const florin_transfer_event_t *events,
+            size_t count, florin_transfer_outcome_t *outcomes);
+
+/* One event, whose result it returns; a request's error is returned instead (negative). */
+int try_open(florin_store_t *store, florin_ledger_t *ledger, florin_account_t event);
+int try_create(florin_store_t *store, florin_ledger_t *ledger, florin_transfer_event_t event);
+
+/* An account as stored; fails the test when it is not there. */
+florin_account_t look_at(florin_store_t *store, florin_id_t id);
+
+/* Fails the test unless: no transaction is prepared anywhere, debits equal credits, each account is
+ * the sum of its history with unbroken running balances, and each created transfer is on the shards
+ * of its id, its debit and its credit account, and nowhere else. */
+void check_books(void);
+
+#endif
