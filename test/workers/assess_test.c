@@ -6,7 +6,8 @@
 
 #include <cmocka.h>
 
-#include "workers/risk/assess.c" /* pure, and of one program only: compiled into its test */
+/* Pure, and of one program only: compiled into its test. */
+#include "workers/risk/assess.c" /* NOLINT(bugprone-suspicious-include) */
 
 #define EUR 978
 #define USD 840
@@ -137,7 +138,7 @@ static void test_limits(void **state)
         transfer(EUR, 7, 3, 1),  transfer(EUR, 20, 7, 1), transfer(EUR, 0, 7, 1),
         transfer(EUR, 10, 7, 1),
     };
-    florin_window_limit_t limits[7];
+    florin_window_limit_t limits[7] = {{0}};
     assert_int_equal(florin_assess_limits(&rules, transfers, 7, limits), 3);
     const florin_id_t expected[] = {3, 7, 10}; /* neither allowed, nor without rule, nor zero */
     for (size_t i = 0; i < 3; i++) {
@@ -154,7 +155,7 @@ static void test_limits_of_two_currencies(void **state)
 {
     (void)state;
     const florin_transfer_t transfers[] = {transfer(USD, 1, 2, 1), transfer(EUR, 1, 2, 1)};
-    florin_window_limit_t limits[2];
+    florin_window_limit_t limits[2] = {{0}};
     assert_int_equal(florin_assess_limits(&rules, transfers, 2, limits), 1);
     assert_int_equal(limits[0].window_s, 3600);
     assert_int_equal(limits[0].count_max, 3);
@@ -167,7 +168,7 @@ static void test_limits_without_maximum(void **state)
     florin_ledger_rule_t counted = {.ledger = EUR, .window_s = 60, .window_count_max = 2};
     florin_ledger_rule_t summed = {.ledger = EUR, .window_s = 60, .window_sum_max = 9};
     const florin_transfer_t of = transfer(EUR, 1, 2, 1);
-    florin_window_limit_t limit;
+    florin_window_limit_t limit = {0};
     assert_int_equal(florin_assess_limits(&(florin_rules_t){&counted, 1, NULL, 0}, &of, 1, &limit),
                      1);
     assert_int_equal(limit.count_max, 2);

@@ -42,6 +42,9 @@ static size_t weigh(const Florin__V1__Request *request)
         events = request->lookup_accounts->n_ids;
     else if (request->operation_case == FLORIN__V1__REQUEST__OPERATION_STATEMENT)
         events = florin_accounts_statement_limit(request->statement);
+    if (request->operation_case == FLORIN__V1__REQUEST__OPERATION_STATEMENT &&
+        events > FLORIN_STATEMENT_ENTRIES_MAX)
+        events = FLORIN_STATEMENT_ENTRIES_MAX; /* refused by the store, which names the field */
     return events > 0 ? events : 1;
 }
 

@@ -148,20 +148,22 @@ static void confirm(florin_link_t *self)
                self->endpoint, (unsigned long long)self->session, self->options->credit);
 }
 
-/* Receives all frames of one message; those past the bound are thrown away, and count too. */
+/* Receives all frames of one message; those past the bound are thrown away, and count too. `frames`
+ * has one place more than the bound, for those. */
 static size_t receive_frames(void *socket, zmq_msg_t *frames)
 {
     size_t count = 0;
     bool more = true;
     for (; more; count++) {
-        zmq_msg_t spare, *frame = count < FLORIN_MDP_FRAMES_MAX ? &frames[count] : &spare;
+        size_t place = count < FLORIN_MDP_FRAMES_MAX ? count : FLORIN_MDP_FRAMES_MAX;
+        zmq_msg_t *frame = &frames[place];
         zmq_msg_init(frame);
         if (zmq_msg_recv(frame, socket, ZMQ_DONTWAIT) < 0) {
             zmq_msg_close(frame);
             break;
         }
         more = zmq_msg_more(frame);
-        if (frame == &spare)
+        if (place == FLORIN_MDP_FRAMES_MAX)
             zmq_msg_close(frame);
     }
     return count;
@@ -184,7 +186,7 @@ static florin_job_t *make_job(florin_link_t *self, zmq_msg_t *frames,
 
 bool florin_link_receive(florin_link_t *self, uint64_t now_ms, florin_job_t **job)
 {
-    zmq_msg_t frames[FLORIN_MDP_FRAMES_MAX];
+    zmq_msg_t frames[FLORIN_MDP_FRAMES_MAX + 1];
     florin_slice_t slices[FLORIN_MDP_FRAMES_MAX];
     *job = NULL;
     size_t count = self->socket ? receive_frames(self->socket, frames) : 0;
