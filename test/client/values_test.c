@@ -1,0 +1,254 @@
+/* What the command line reads and shows: amounts, balances, times, tables, JSON. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "client/cli/progress.h"
+#include "client/cli/table.h"
+#include "client/cli/values.h"
+#include "client/cli/wire.h"
+#include "florin/v1/florin.pb-c.h"
+
+enum { EUR = 978, JPY = 392, BHD = 48, NO_CURRENCY = 7 };
+
+static void writes_amounts(void **state)
+{
+    (void)state;
+    char text[VALUE_TEXT_BYTES];
+    assert_string_equal(value_money(1250, EUR, text), "12.50 EUR");
+    assert_string_equal(value_money(5, EUR, text), "0.05 EUR");
+    assert_string_equal(value_money(0, EUR, text), "0.00 EUR");
+    assert_string_equal(value_money(1250, JPY, text), "1250 JPY");
+    assert_string_equal(value_money(0, JPY, text), "0 JPY");
+    assert_string_equal(value_money(1250, BHD, text), "1.250 BHD");
+    assert_string_equal(value_money(1250, NO_CURRENCY, text), "1250 ledger 7");
+    assert_string_equal(value_money(FLORIN_AMOUNT_MAX, EUR, text), "92233720368547758.07 EUR");
+}
+
+static void writes_balances(void **state)
+{
+    (void)state;
+    char text[VALUE_TEXT_BYTES];
+    assert_string_equal(value_balance(0, 300, EUR, text), "3.00 CR");
+    assert_string_equal(value_balance(300, 0, EUR, text), "3.00 DR");
+    assert_string_equal(value_balance(300, 300, EUR, text), "0.00");
+    assert_string_equal(value_balance(1, FLORIN_AMOUNT_MAX, EUR, text), "92233720368547758.06 CR");
+}
+
+static void sums_past_64_bits(void **state)
+{
+    (void)state;
+    sum_t sum, more;
+    char text[VALUE_TEXT_BYTES];
+    assert_true(sum_parse("18446744073709551616", &sum)); /* 2^64 */
+    assert_string_equal(value_sum(sum, EUR, text), "184467440737095516.16");
+    assert_true(sum_parse("340282366920938463463374607431768211449", &sum));
+    assert_string_equal(value_sum(sum, 0, text), "340282366920938463463374607431768211449");
+    assert_true(sum_parse("7", &more));
+    assert_false(sum_add(&sum, more));
+    assert_false(sum_parse("", &sum));
+    assert_false(sum_parse("-1", &sum));
+    assert_false(sum_parse("1.0", &sum));
+    assert_false(sum_parse("999999999999999999999999999999999999999", &sum));
+}
+
+static void reads_times(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        uint64_t timestamp;
+    } vectors[] = {
+        {"0", 0},
+        {"1795457062123456789", UINT64_C(1795457062123456789)},
+        {"1970-01-01", 0},
+        {"1970-01-02", UINT64_C(86400000000000)},
+        {"2026-11-22T18:04", UINT64_C(1795370640000000000)},
+        {"2026-11-22T18:04:22", UINT64_C(1795370662000000000)},
+        {"2026-11-22 18:04:22.123", UINT64_C(1795370662123000000)},
+        {"2026-11-22T18:04:22.123456789Z", UINT64_C(1795370662123456789)},
+        {"2026-11-22T19:04:22+01:00", UINT64_C(1795370662000000000)},
+        {"2026-11-22T12:34:22-05:30", UINT64_C(1795370662000000000)},
+    };
+    for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++) {
+        uint64_t timestamp;
+        assert_int_equal(value_time_parse(vectors[i].text, "--from", &timestamp, NULL), 0);
+        assert_int_equal(timestamp, vectors[i].timestamp);
+    }
+    static const char *const wrong[] = {
+        "",           "yesterday", "2026-13-01",        "2026-11-22T",         "2026-11-22T18",
+        "1969-12-31", "-1",        "2026-11-22T18:04x", "99999999999999999999"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        uint64_t timestamp;
+        florin_error_t error;
+        assert_int_not_equal(value_time_parse(wrong[i], "--from", &timestamp, &error), 0);
+        assert_memory_equal(error.message, "--from: ", 8);
+    }
+}
+
+static void writes_times(void **state)
+{
+    (void)state;
+    char text[VALUE_TEXT_BYTES];
+    assert_string_equal(value_time(UINT64_C(1795370662123456789), text), "2026-11-22 18:04:22.123");
+    assert_string_equal(value_time(0, text), "-");
+}
+
+static void names_flags(void **state)
+{
+    (void)state;
+    char text[200];
+    assert_string_equal(value_account_flags(0, text, sizeof text), "");
+    assert_string_equal(value_account_flags(2 | 8, text, sizeof text),
+                        "debits_must_not_exceed_credits|history");
+    assert_string_equal(value_account_flags(2 | 8, text, 10), "debits_mu");
+    assert_int_equal(value_account_flag("history", 7), 8);
+    assert_int_equal(value_account_flag("histor", 6), 0);
+    assert_int_equal(value_account_flag("closed", 6), 0);
+}
+
+static void knows_text(void **state)
+{
+    (void)state;
+    assert_true(value_is_text(""));
+    assert_true(value_is_text("Kč, 12 €, \xf0\x9f\x8c\xb7"));
+    static const char *const wrong[] = {
+        "a\nb",     "\x1b[2J",  "\x7f",         "\xc2\x9b",         "\xff",         "\xc3",
+        "\xc0\x80", "\xe2\x82", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe0\x80\x80", "\x80"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        assert_false(value_is_text(wrong[i]));
+}
+
+static void aligns_tables(void **state)
+{
+    (void)state;
+    char *text = NULL;
+    size_t bytes = 0;
+    FILE *out = open_memstream(&text, &bytes);
+    assert_non_null(out);
+    table_t *table = table_new(out, (const char *const[]){"ID", ">AMOUNT", "NOTE", NULL});
+    table_cell(table, "1");
+    table_cell(table, "12.50");
+    table_cell(table, "Kč");
+    table_cell(table, "12345");
+    table_cell(table, "1000000.00");
+    table_cell(table, "a\x1b[2Jb\nc");
+    table_print(table);
+    table_cell(table, "€");
+    table_cell(table, "1.00");
+    table_cell(table, " ");
+    table_print(table);
+    table_destroy(&table);
+    assert_int_equal(fclose(out), 0);
+    assert_string_equal(text, "ID         AMOUNT  NOTE\n"
+                              "1           12.50  Kč\n"
+                              "12345  1000000.00  a?[2Jb?c\n"
+                              "€            1.00   \n");
+    free(text);
+}
+
+static void shows_progress(void **state)
+{
+    (void)state;
+    char text[160];
+    progress_t file = {.bytes_total = 200}, pipe = {0};
+    assert_string_equal(progress_format(&file, 12345, 100, 10000, text, sizeof text),
+                        "[###############...............]  50%  12,345 rows  1,234/s");
+    assert_string_equal(progress_format(&file, 1, 300, 0, text, sizeof text),
+                        "[##############################] 100%  1 rows  0/s");
+    assert_string_equal(progress_format(&pipe, 1234567, 1, 1000, text, sizeof text),
+                        "1,234,567 rows  1,234,567/s");
+}
+
+static void assert_json(const ProtobufCMessage *message, const char *text)
+{
+    json_t *object = wire_json(message);
+    char *dump = json_dumps(object, JSON_COMPACT);
+    assert_string_equal(dump, text);
+    free(dump);
+    json_decref(object);
+}
+
+static void writes_messages_as_json(void **state)
+{
+    (void)state;
+    uint8_t id[16] = {0x01, [15] = 0x2a};
+    char reference[] = "K\xc4\x8d \"7\"";
+    Florin__V1__Transfer transfer = FLORIN__V1__TRANSFER__INIT;
+    transfer.id = (ProtobufCBinaryData){16, id};
+    transfer.amount = UINT64_C(9223372036854775807);
+    transfer.ledger = EUR;
+    transfer.reference = reference;
+    assert_json(&transfer.base,
+                "{\"id\":\"01000000-0000-0000-0000-00000000002a\","
+                "\"debit_account_id\":\"00000000-0000-0000-0000-000000000000\","
+                "\"credit_account_id\":\"00000000-0000-0000-0000-000000000000\","
+                "\"amount\":\"9223372036854775807\","
+                "\"pending_id\":\"00000000-0000-0000-0000-000000000000\",\"timeout\":0,"
+                "\"ledger\":978,\"code\":0,\"flags\":0,"
+                "\"user_data\":\"00000000-0000-0000-0000-000000000000\","
+                "\"reference\":\"Kč \\\"7\\\"\",\"timestamp\":\"0\"}");
+
+    Florin__V1__RiskReason reasons[] = {FLORIN__V1__RISK_REASON__RISK_REASON_DEBIT_ACCOUNT_BLOCKED,
+                                        99};
+    Florin__V1__TransferResult result = FLORIN__V1__TRANSFER_RESULT__INIT;
+    result.result = FLORIN__V1__CREATE_TRANSFER_RESULT__CREATE_TRANSFER_RESULT_RISK_DECLINED;
+    result.n_reasons = 2;
+    result.reasons = reasons;
+    assert_json(&result.base, "{\"result\":\"risk_declined\",\"timestamp\":\"0\","
+                              "\"first_result\":\"created\","
+                              "\"reasons\":[\"debit_account_blocked\",\"unknown_99\"]}");
+
+    Florin__V1__WorkerStatus worker = FLORIN__V1__WORKER_STATUS__INIT;
+    worker.draining = 1;
+    Florin__V1__WorkerStatus *workers[] = {&worker};
+    Florin__V1__PoolStatus pool = FLORIN__V1__POOL_STATUS__INIT;
+    pool.n_workers = 1;
+    pool.workers = workers;
+    json_t *object = wire_json(&pool.base);
+    json_t *shown = json_array_get(json_object_get(object, "workers"), 0);
+    assert_true(json_is_true(json_object_get(shown, "draining")));
+    json_decref(object);
+}
+
+static void names_every_enum_value(void **state)
+{
+    (void)state;
+    const ProtobufCEnumDescriptor *enums[] = {
+        &florin__v1__status__descriptor, &florin__v1__open_account_result__descriptor,
+        &florin__v1__create_transfer_result__descriptor, &florin__v1__risk_reason__descriptor};
+    for (size_t i = 0; i < sizeof enums / sizeof *enums; i++)
+        for (unsigned j = 0; j < enums[i]->n_values; j++) {
+            char name[WIRE_NAME_BYTES];
+            (void)wire_enum_name(enums[i], enums[i]->values[j].value, name);
+            assert_true(strncmp(name, "unknown", 7) != 0);
+            assert_int_equal(strspn(name, "abcdefghijklmnopqrstuvwxyz_0123456789"), strlen(name));
+            assert_true(name[0] != '_');
+        }
+    char name[WIRE_NAME_BYTES];
+    assert_string_equal(wire_enum_name(&florin__v1__create_transfer_result__descriptor, 65, name),
+                        "exceeds_credits");
+    assert_string_equal(wire_enum_name(&florin__v1__status__descriptor, 6, name), "busy");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(writes_amounts),
+        cmocka_unit_test(writes_balances),
+        cmocka_unit_test(sums_past_64_bits),
+        cmocka_unit_test(reads_times),
+        cmocka_unit_test(writes_times),
+        cmocka_unit_test(names_flags),
+        cmocka_unit_test(knows_text),
+        cmocka_unit_test(aligns_tables),
+        cmocka_unit_test(shows_progress),
+        cmocka_unit_test(writes_messages_as_json),
+        cmocka_unit_test(names_every_enum_value),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
