@@ -90,7 +90,6 @@ class InteropTest(SystemTest):
         stranger.public, stranger.secret = zmq.curve_keypair()
         with wire.Client(self.cluster.endpoint(), stranger) as client:
             monitor = client.socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_FAILED_AUTH)
-            self.addCleanup(client.socket.disable_monitor)
             client.send("mmi.service", b"accounts")
             self.assertTrue(monitor.poll(5000), "the handshake was not refused")
             self.assertFalse(client.socket.poll(200))
@@ -100,7 +99,6 @@ class InteropTest(SystemTest):
                              "intruder")
         self.addCleanup(worker.close)
         monitor = worker.socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_FAILED_AUTH)
-        self.addCleanup(worker.socket.disable_monitor)
         self.assertTrue(monitor.poll(5000), "the handshake was not refused")
         self.assertEqual(self.mmi(b"intruder")[1], [b"404"])
 
