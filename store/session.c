@@ -350,7 +350,7 @@ int florin_session_open(florin_session_t *self, florin_statement_kind_t kind,
     if (self->pg)
         return 0;
     if (!florin_session_ready(self))
-        return florin_error_set(error, FLORIN_ERROR_UNAVAILABLE, "%s", self->error.message);
+        return florin_error_set(error, self->error.code, "%s", self->error.message);
     uint64_t deadline_ms = florin_clock_ms() + timeouts->connect_timeout_ms;
     clear_results(self);
     self->pg = start_connection(self->conninfo);

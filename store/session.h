@@ -58,7 +58,7 @@ void florin_session_close(florin_session_t *self);
 bool florin_session_ready(const florin_session_t *self);
 
 /* Connects, sets the timeouts and prepares the statements of `kind`. An open session stays as it
- * is. FLORIN_ERROR_UNAVAILABLE also, and at once, in the pause that follows a failure. */
+ * is. In the pause that follows a failure, that failure is returned again, at once. */
 int florin_session_open(florin_session_t *self, florin_statement_kind_t kind,
                         const florin_session_timeouts_t *timeouts,
                         florin_error_t *error) FLORIN_MUST_USE;
