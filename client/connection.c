@@ -23,6 +23,7 @@ struct florin_connection {
     const char *trouble; /* why it is not up; static */
     bool up;
     uint64_t heard_ms;
+    uint64_t refused_ms; /* when the broker last did not know the key; 0: it has not said so */
 };
 
 static int set_number(void *socket, int option, int value)
@@ -221,23 +222,37 @@ static bool take_event(florin_connection_t *self, uint16_t event)
     case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
         self->trouble = "the broker does not know this key (its .pub file belongs in the broker's "
                         "folder of clients)";
+        self->refused_ms = florin_clock_ms();
         break;
     case ZMQ_EVENT_CLOSED: /* an attempt to connect */
         self->trouble = "nothing listens there";
         break;
-    default: /* DISCONNECTED, or the handshake failed in another way */
-        self->trouble = self->up ? "the connection was lost"
-                                 : "the broker broke off the handshake (is client/broker_key its "
-                                   "public key?)";
+    case ZMQ_EVENT_DISCONNECTED: /* comes after a failed handshake, too */
+        if (self->up)
+            self->trouble = "the connection was lost";
+        break;
+    default: /* the handshake failed in another way */
+        self->trouble = "the broker broke off the handshake (is client/broker_key its public key?)";
         break;
     }
     self->up = false;
     return true;
 }
 
+/* After such a refusal libzmq does not try again by itself; but the key may be made known. */
+static void knock_again(florin_connection_t *self)
+{
+    if (self->refused_ms == 0 || florin_clock_ms() - self->refused_ms < RECONNECT_MS_MAX)
+        return;
+    self->refused_ms = 0;
+    (void)zmq_disconnect(self->socket, self->endpoint);
+    (void)zmq_connect(self->socket, self->endpoint);
+}
+
 bool florin_connection_watch(florin_connection_t *self)
 {
     bool lost = false;
+    knock_again(self);
     for (size_t looks = 0; looks < LOOKS_MAX; looks++) {
         zmq_msg_t frames[2]; /* event (16 bits) and value (32), then the endpoint */
         bool whole;

@@ -313,8 +313,8 @@ static void print_summary(const import_t *self)
         (void)fprintf(stderr, "florin: %s: %" PRIu64 " more rows were refused; --json lists all\n",
                       self->path, self->refused - REFUSED_ROWS_TOLD_MAX);
     if (self->check) {
-        (void)printf("%s: %s rows, %s\n", self->path, rows,
-                     self->code == CLI_DONE ? "all good; nothing was sent" : "then errors");
+        if (self->code == CLI_DONE)
+            (void)printf("%s: %s rows, all good; nothing was sent\n", self->path, rows);
         return;
     }
     (void)printf("%s: %s rows: %s created, %s existed, %s refused, in %.1f s\n", self->path, rows,
@@ -323,9 +323,9 @@ static void print_summary(const import_t *self)
                  (double)(florin_clock_ms() - self->progress.started_ms) / 1000);
     if (self->code != CLI_DONE)
         (void)fprintf(stderr,
-                      "florin: %s: not all was imported; run the same command again to go on: what "
-                      "is done counts as existing\n",
-                      self->path);
+                      "florin: %s: not all was imported; %srun the same command again to go on: "
+                      "what is done counts as existing\n",
+                      self->path, self->bad_rows > 0 ? "mend the file and " : "");
 }
 
 static int set_up(import_t *self, florin_error_t *error)

@@ -31,19 +31,17 @@ static void add_age(table_t *table, uint64_t ms)
 
 static void print_pools(const Florin__V1__BrokerStatus *broker)
 {
-    table_t *table =
-        table_new(stdout, (const char *const[]){"SERVICE", "POLICY", ">WORKERS", ">QUEUED", ">OF",
-                                                ">KIB", ">OF", ">ANSWERED", ">BUSY", ">EXPIRED",
-                                                ">SENT AGAIN", NULL});
+    table_t *table = table_new(
+        stdout, (const char *const[]){"SERVICE", "POLICY", ">WORKERS", ">QUEUED", ">QUEUED KIB",
+                                      ">ANSWERED", ">BUSY", ">EXPIRED", ">SENT AGAIN", NULL});
     for (size_t i = 0; i < broker->n_pools; i++) {
         const Florin__V1__PoolStatus *pool = broker->pools[i];
         table_cell(table, "%s", pool->service);
         table_cell(table, "%s", pool->policy);
         table_cell(table, "%zu", pool->n_workers);
-        table_cell(table, "%" PRIu32, pool->queued_requests);
-        table_cell(table, "%" PRIu32, pool->queue_requests_max);
-        table_cell(table, "%" PRIu64, pool->queued_bytes / 1024);
-        table_cell(table, "%" PRIu64, pool->queue_bytes_max / 1024);
+        table_cell(table, "%" PRIu32 "/%" PRIu32, pool->queued_requests, pool->queue_requests_max);
+        table_cell(table, "%" PRIu64 "/%" PRIu64, pool->queued_bytes / 1024,
+                   pool->queue_bytes_max / 1024);
         table_cell(table, "%" PRIu64, pool->answered);
         table_cell(table, "%" PRIu64, pool->busy);
         table_cell(table, "%" PRIu64, pool->expired);

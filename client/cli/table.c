@@ -90,15 +90,19 @@ size_t table_width(const char *text)
     return width;
 }
 
+/* Without spaces at the line's end. */
 static void print_row(const table_t *self, const char *const *cells)
 {
-    for (size_t i = 0; i < self->columns; i++) {
+    size_t count = self->columns;
+    while (count > 0 && *cells[count - 1] == '\0')
+        count--;
+    for (size_t i = 0; i < count; i++) {
         int padding = (int)(self->widths[i] - table_width(cells[i]));
-        bool last = i + 1 == self->columns;
+        int gap = i + 1 < count ? GAP : 0;
         if (self->right[i])
-            (void)fprintf(self->out, "%*s%s%*s", padding, "", cells[i], last ? 0 : GAP, "");
+            (void)fprintf(self->out, "%*s%s%*s", padding, "", cells[i], gap, "");
         else
-            (void)fprintf(self->out, "%s%*s", cells[i], last ? 0 : padding + GAP, "");
+            (void)fprintf(self->out, "%s%*s", cells[i], gap ? padding + gap : 0, "");
     }
     (void)fputc('\n', self->out);
 }

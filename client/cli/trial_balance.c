@@ -60,7 +60,7 @@ static bool end_ledger(cli_t *cli, table_t *table, uint32_t ledger, const totals
     if (!cli->json) {
         add_cells(table, ledger, "total", totals);
         table_print(table);
-        (void)printf("%s: debits and credits %s\n\n", value_ledger(ledger, text),
+        (void)printf("%s: debits and credits %s\n", value_ledger(ledger, text),
                      balanced ? "are equal" : "DIFFER");
     }
     if (!balanced)

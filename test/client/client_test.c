@@ -492,7 +492,7 @@ static void calls_with_curve_as_the_file_says(void **state)
     (void)snprintf(path, sizeof path, "%s/broker.key", world->folder);
     zcert_t *cert = NULL;
     assert_int_equal(florin_keys_load(path, &cert, &error), 0);
-    fake_broker_t broker;
+    fake_broker_t broker = {0};
     fake_broker_start(&broker, "tcp://127.0.0.1:*", cert);
     zcert_destroy(&cert);
 
@@ -535,7 +535,7 @@ static void tells_a_wrong_broker_key(void **state)
     (void)snprintf(wrong, sizeof wrong, "%s/other.pub", world->folder);
     zcert_t *cert = NULL;
     assert_int_equal(florin_keys_load(key, &cert, NULL), 0);
-    fake_broker_t broker;
+    fake_broker_t broker = {0};
     fake_broker_start(&broker, "tcp://127.0.0.1:*", cert);
     zcert_destroy(&cert);
     const char *endpoints[] = {broker.endpoint};
@@ -550,6 +550,66 @@ static void tells_a_wrong_broker_key(void **state)
     wait_for(world, &ending);
     assert_int_equal(ending.code, FLORIN_ERROR_TIMEOUT);
     assert_non_null(strstr(ending.text, "client/broker_key"));
+    fake_broker_stop(&broker);
+}
+
+/* Answers one ZAP request (RFC 27), if there is one: frames version, request id, ... */
+static bool answer_zap(void *zap, const char *code)
+{
+    char frames[16][64];
+    size_t count = 0;
+    int more = 1;
+    while (more && count < 16) {
+        int size = zmq_recv(zap, frames[count], sizeof frames[count] - 1, ZMQ_DONTWAIT);
+        if (size < 0)
+            return false;
+        assert_in_range(size, 0, sizeof frames[count] - 1);
+        frames[count++][size] = '\0';
+        size_t bytes = sizeof more;
+        assert_int_equal(zmq_getsockopt(zap, ZMQ_RCVMORE, &more, &bytes), 0);
+    }
+    const char *reply[] = {"1.0", frames[1], code, "", "", ""};
+    for (size_t i = 0; i < 6; i++)
+        assert_true(zmq_send(zap, reply[i], strlen(reply[i]), i < 5 ? ZMQ_SNDMORE : 0) >= 0);
+    return true;
+}
+
+/* A key that the broker does not know yet is let in once it does. */
+static void knocks_again_until_the_key_is_known(void **state)
+{
+    world_t *world = *state;
+    assert_int_equal(florin_keys_generate(world->folder, "broker", NULL), 0);
+    char key[128], public[128];
+    (void)snprintf(key, sizeof key, "%s/broker.key", world->folder);
+    (void)snprintf(public, sizeof public, "%s/broker.pub", world->folder);
+    zcert_t *cert = NULL;
+    assert_int_equal(florin_keys_load(key, &cert, NULL), 0);
+    fake_broker_t broker = {.context = zmq_ctx_new()};
+    void *zap = zmq_socket(broker.context, ZMQ_REP);
+    assert_int_equal(zmq_bind(zap, "inproc://zeromq.zap.01"), 0);
+    fake_broker_start(&broker, "tcp://127.0.0.1:*", cert);
+    zcert_destroy(&cert);
+    const char *endpoints[] = {broker.endpoint};
+    world->options.brokers = endpoints;
+    world->options.key_path = key; /* as good as any other */
+    world->options.broker_key_path = public;
+    start_client(world);
+    ending_t ending;
+    submit(world, &ending);
+    uint64_t deadline = florin_clock_ms() + PATIENCE_MS;
+    int asked = 0;
+    fake_request_t request;
+    while (!fake_broker_receive(&broker, &request)) {
+        asked += answer_zap(zap, asked == 0 ? "400" : "200");
+        (void)florin_client_process(world->client, 2);
+        if (florin_clock_ms() > deadline)
+            fail_msg("the client gave up after %d tries", asked);
+    }
+    assert_int_equal(asked, 2);
+    fake_broker_answer(&broker, &request, OK, "in");
+    wait_for(world, &ending);
+    assert_string_equal(ending.text, "in");
+    assert_int_equal(zmq_close(zap), 0);
     fake_broker_stop(&broker);
 }
 
@@ -575,6 +635,7 @@ int main(void)
         TEST(refuses_wrong_options),
         TEST(calls_with_curve_as_the_file_says),
         TEST(tells_a_wrong_broker_key),
+        TEST(knocks_again_until_the_key_is_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

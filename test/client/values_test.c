@@ -140,14 +140,14 @@ static void aligns_tables(void **state)
     table_print(table);
     table_cell(table, "€");
     table_cell(table, "1.00");
-    table_cell(table, " ");
+    table_cell(table, "%s", "");
     table_print(table);
     table_destroy(&table);
     assert_int_equal(fclose(out), 0);
     assert_string_equal(text, "ID         AMOUNT  NOTE\n"
                               "1           12.50  Kč\n"
                               "12345  1000000.00  a?[2Jb?c\n"
-                              "€            1.00   \n");
+                              "€            1.00\n");
     free(text);
 }
 

@@ -28,7 +28,8 @@ typedef struct {
     size_t size;
 } fake_frame_t;
 
-/* Listens at the endpoint; `cert` may be NULL. Aborts on failure, as all here. */
+/* Listens at the endpoint, in a context of its own if there is none yet; `cert` may be NULL. Aborts
+ * on failure, as all here. */
 void fake_broker_start(fake_broker_t *self, const char *endpoint, zcert_t *cert);
 void fake_broker_stop(fake_broker_t *self);
 
