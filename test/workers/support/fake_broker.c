@@ -1,5 +1,6 @@
 #include "test/workers/support/fake_broker.h"
 
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -29,28 +30,33 @@ static void write_config(fake_t *self, unsigned credit)
     assert_int_equal(fclose(file), 0);
 }
 
-void fake_start(fake_t *self, const florin_handler_t *handler, unsigned credit, int *gate)
+void fake_start(fake_t *self, const florin_handler_t *handler, unsigned credit, int *gate,
+                int *begun)
 {
-    int ends[2];
+    int gates[2], beginnings[2];
     *self = (fake_t){0};
     (void)snprintf(self->folder, sizeof(self->folder), "/tmp/florin-runtime-XXXXXX");
     assert_non_null(mkdtemp(self->folder));
     (void)snprintf(self->endpoint, sizeof(self->endpoint), "ipc://%s/broker", self->folder);
     (void)snprintf(self->config_path, sizeof(self->config_path), "%s/worker.zpl", self->folder);
     write_config(self, credit);
-    assert_int_equal(pipe(ends), 0);
-    *gate = ends[0];
-    self->gate = ends[1];
+    assert_int_equal(pipe(gates), 0);
+    assert_int_equal(pipe(beginnings), 0);
+    *gate = gates[0];
+    *begun = beginnings[1];
+    self->gate = gates[1];
+    self->begun = beginnings[0];
     self->pid = fork(); /* before this process has a ZeroMQ context */
     assert_true(self->pid >= 0);
     if (self->pid == 0) {
         char program[] = "worker", config[] = "--config", instance[] = "--instance=fake-1";
         char *argv[] = {program, config, self->config_path, instance, NULL};
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-        (void)close(ends[1]);
+        (void)close(gates[1]);
         _exit(florin_worker_main(4, argv, handler));
     }
-    (void)close(ends[0]);
+    (void)close(gates[0]);
+    (void)close(beginnings[1]);
     self->zmq = zmq_ctx_new();
     fake_open(self);
 }
@@ -67,6 +73,7 @@ void fake_stop(fake_t *self)
     fake_close(self);
     zmq_ctx_term(self->zmq);
     (void)close(self->gate);
+    (void)close(self->begun);
     (void)snprintf(command, sizeof(command), "%s/broker", self->folder);
     (void)unlink(command);
     (void)unlink(self->config_path);
@@ -208,6 +215,19 @@ const Florin__V1__Reply *fake_expect_reply(fake_t *self, const char *token)
     assert_int_equal(self->bytes_count, strlen(token));
     assert_memory_equal(self->bytes, token, self->bytes_count);
     return self->reply;
+}
+
+void fake_await_batch(fake_t *self)
+{
+    char byte;
+    struct pollfd item = {.fd = self->begun, .events = POLLIN};
+    uint64_t end_ms = florin_clock_ms() + FAKE_DEADLINE_MS;
+    while (poll(&item, 1, POLL_MS) == 0) {
+        if (florin_clock_ms() >= end_ms)
+            fail_msg("no batch within %d ms", FAKE_DEADLINE_MS);
+        fake_command(self, FLORIN_MDP_HEARTBEAT);
+    }
+    assert_int_equal(read(self->begun, &byte, 1), 1);
 }
 
 void fake_pass(fake_t *self, unsigned batches)

@@ -19,6 +19,7 @@ typedef struct {
     bool mute; /* sends no heartbeats */
     pid_t pid; /* of the worker; 0: ended */
     int gate;  /* a byte written here lets the worker's handler do one batch */
+    int begun; /* the handler writes a byte here when it has one */
 
     /* The last message received. */
     florin_mdp_command_t command;
@@ -28,9 +29,10 @@ typedef struct {
     Florin__V1__Reply *reply;
 } fake_t;
 
-/* Starts a worker of the handler given, with a credit, and a broker for it. `gate` is the end of a
- * pipe that the handler reads from. */
-void fake_start(fake_t *self, const florin_handler_t *handler, unsigned credit, int *gate);
+/* Starts a worker of the handler given, with a credit, and a broker for it. For each batch the
+ * handler writes a byte to *begun and then reads one from *gate. */
+void fake_start(fake_t *self, const florin_handler_t *handler, unsigned credit, int *gate,
+                int *begun);
 /* Ends what is still there. */
 void fake_stop(fake_t *self);
 
@@ -51,6 +53,8 @@ void fake_request(fake_t *self, const char *token, uint32_t ttl_ms,
                   const Florin__V1__Request *request);
 void fake_request_bytes(fake_t *self, const char *token, const void *body, size_t bytes);
 
+/* Waits until the handler has its next batch, which then waits at the gate. */
+void fake_await_batch(fake_t *self);
 /* Lets the handler do so many batches. */
 void fake_pass(fake_t *self, unsigned batches);
 
