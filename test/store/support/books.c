@@ -20,8 +20,8 @@ florin_store_t *open_store(void)
     florin_store_t *store = NULL;
     florin_error_t error = {0};
     const florin_store_options_t options = {.control = servers_control(),
-                                            .connect_timeout_ms = 1500,
-                                            .statement_timeout_ms = 1500,
+                                            .connect_timeout_ms = 3000,
+                                            .statement_timeout_ms = 3000,
                                             .in_doubt_after_ms = 0};
     if (florin_store_new(&options, &store, &error) != 0)
         fail_msg("%s", error.message);

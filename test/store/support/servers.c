@@ -192,3 +192,10 @@ const char *servers_ask(const char *conninfo, const char *sql)
     PQfinish(pg);
     return value;
 }
+
+const char *servers_command(size_t shard, const char *database, const char *sql)
+{
+    char conninfo[2 * CONNINFO_BYTES];
+    snprintf(conninfo, sizeof conninfo, "%s user=postgres dbname=%s", shards[shard], database);
+    return servers_ask(conninfo, sql);
+}

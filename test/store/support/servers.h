@@ -26,5 +26,7 @@ void servers_again(void);
 /* One value, as text, in a buffer that the next call overwrites; "" for no row. Ends the test when
  * the statement fails. */
 const char *servers_ask(const char *conninfo, const char *sql);
+/* The same as superuser, in a database of one of the servers. */
+const char *servers_command(size_t shard, const char *database, const char *sql);
 
 #endif
