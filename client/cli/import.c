@@ -159,7 +159,7 @@ static void on_reply(void *arg, const Florin__V1__Reply *reply, const florin_err
     char what[256];
     (void)snprintf(what, sizeof what, "%s, lines %zu to %zu", self->path, batch->rows[0].line,
                    batch->rows[batch->count - 1].line);
-    if (error->code != 0 || reply->status != FLORIN__V1__STATUS__STATUS_OK) {
+    if (!reply || reply->status != FLORIN__V1__STATUS__STATUS_OK) {
         progress_clear(&self->progress);
         self->code = cli_judge(self->cli, what, reply, error);
         return;

@@ -289,10 +289,7 @@ static void says_that_nothing_listens(void **state)
     assert_non_null(strstr(ending.text, "nothing was done"));
 }
 
-#define FRAME(text)                                                                                \
-    {                                                                                              \
-        text, sizeof text - 1                                                                      \
-    }
+#define FRAME(text) ((fake_frame_t){(text), sizeof(text) - 1})
 static void drops_garbage(void **state)
 {
     world_t *world = *state;
@@ -378,7 +375,9 @@ static void bounds_what_is_under_way(void **state)
         wait_for(world, &endings[i]);
         assert_string_equal(endings[i].text, text);
     }
-    submit(world, &none);
+    submit(world, &none); /* there is room again */
+    florin_client_destroy(&world->client);
+    assert_int_equal(none.code, FLORIN_ERROR_UNAVAILABLE);
 }
 
 typedef struct {

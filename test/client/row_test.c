@@ -31,7 +31,7 @@ static int read_text(const row_kind_t *kind, const char *text, row_t *row, flori
 
 static void refuse(const row_kind_t *kind, const char *text, const char *message)
 {
-    row_t row;
+    row_t row = {0};
     florin_error_t error = {0};
     assert_int_equal(read_text(kind, text, &row, &error), FLORIN_ERROR_INVALID);
     if (!strstr(error.message, message))
@@ -49,7 +49,7 @@ static uint64_t low(const ProtobufCBinaryData *id)
 static void reads_a_transfer(void **state)
 {
     (void)state;
-    row_t row;
+    row_t row = {0};
     assert_int_equal(
         read_text(&row_transfers, HEADER "7,1,2,12.50,EUR,3,\"Invoice, 7\"\n", &row, NULL), 0);
     assert_int_equal(row.line, 2);
@@ -65,7 +65,7 @@ static void reads_a_transfer(void **state)
 static void takes_columns_in_any_order(void **state)
 {
     (void)state;
-    row_t row;
+    row_t row = {0};
     assert_int_equal(read_text(&row_transfers,
                                "currency,code,amount,credit_account_id,debit_account_id,id\n"
                                "JPY,1,5,2,1,0192a000-0000-7000-8000-000000000001\n",
@@ -109,14 +109,14 @@ static void refuses_wrong_rows(void **state)
     refuse(&row_transfers, text, "2: reference: it has 141 bytes");
     reference[sizeof reference - 2] = '\0';
     (void)snprintf(text, sizeof text, HEADER "7,1,2,1,EUR,1,%s\n", reference);
-    row_t row;
+    row_t row = {0};
     assert_int_equal(read_text(&row_transfers, text, &row, NULL), 0);
 }
 
 static void reads_an_account(void **state)
 {
     (void)state;
-    row_t row;
+    row_t row = {0};
     assert_int_equal(read_text(&row_accounts,
                                "id,currency,code,flags,credit_limit\n"
                                "7,EUR,3,debits_must_not_exceed_credits|history,100.00\n",
