@@ -30,7 +30,7 @@ endif
 # Asked once, when first needed: the packages may have been installed by this very run.
 PKG_CFLAGS  = $(eval PKG_CFLAGS := $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(PKGS))))$(PKG_CFLAGS)
 PKG_LIBS    = $(eval PKG_LIBS := $(shell pkg-config --libs $(PKGS)))$(PKG_LIBS)
-CPPFLAGS    = -D_GNU_SOURCE -DFLORIN_VERSION='"$(VERSION)"' -I. -isystem $(BUILD)/proto $(PKG_CFLAGS)
+CPPFLAGS    = -D_GNU_SOURCE -DFLORIN_VERSION=\"$(VERSION)\" -I. -isystem $(BUILD)/proto $(PKG_CFLAGS)
 CFLAGS     := -std=c11 -g $(OPTIMISE) $(WARNINGS) $(HARDENING)
 COMPILE     = $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 LINK        = $(CC) $(LINK_HARDENING) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(PKG_LIBS) -lpthread
@@ -114,7 +114,7 @@ links_lib     := $(LIB)
 links_ledger  := $(LEDGER)
 links_broker  := $(BROKER) $(PROTO) $(LIB)
 links_store   := $(STORE) $(LEDGER) $(LIB)
-links_client  := $(CLIENT)
+links_client  := $(filter-out %/main.o,$(call objects,client/cli/*.c)) $(CLIENT)
 links_workers := $(WORKER) $(STORE) $(LEDGER) $(CLIENT)
 
 define unit_test
@@ -154,10 +154,12 @@ failpoints: $(PROTO_H)
 export FLORIN_BIN = $(abspath $(BUILD)/bin)
 export FLORIN_BIN_FAILPOINTS = $(abspath $(FAILPOINTS)/bin)
 
+SYSTEM_TESTS := $(notdir $(basename $(wildcard test/system/*_test.py)))
+
 test: all unit-tests failpoints $(BUILD)/deps-run $(BUILD)/deps-test ## run all tests
-	@test/run $(BUILD)/test-logs $(UNIT_TESTS) \
-	    $(patsubst %,$(FAILPOINTS)/test/%,$(filter store/%,$(UNIT_SOURCES:test/%.c=%))) \
-	    test/system/run
+	@test/run $(BUILD)/test-logs test/protocol_check.py $(UNIT_TESTS) \
+	    $(FAILPOINTS)/test/store/crash_test \
+	    $(SYSTEM_TESTS:%="test/system/run %")
 
 asan: ## run all tests under AddressSanitizer and UBSan
 	@$(MAKE) --no-print-directory VARIANT=asan BUILD=$(BUILD)/asan FAILPOINTS=$(FAILPOINTS) test
@@ -180,12 +182,16 @@ lint: $(PROTO_H) $(BUILD)/deps-lint ## check format, layers and code (clang-tidy
 	@printf '%s\n' $(filter-out test/fuzz/%,$(filter %.c,$(C_SOURCES))) | xargs -P$(shell nproc) -n4 sh -c \
 	    'clang-tidy --quiet --warnings-as-errors="*" "$$@" -- -std=c11 $(CPPFLAGS) 2>/dev/null || exit 255' -
 
+SECONDS ?= 60
+fuzz: $(BUILD)/deps-build $(BUILD)/deps-test ## fuzz each parser for SECONDS=60
+	@test/fuzz/run $(SECONDS)
+
 help: ## this text
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 18
 
 clean: ## take the build away
 	rm -rf $(BUILD)
 
-.PHONY: all deps lint run stop unit-tests failpoints test asan help clean
+.PHONY: all deps lint run stop unit-tests failpoints test asan fuzz help clean
 MAKEFLAGS += --jobs=$(shell nproc)
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

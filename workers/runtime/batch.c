@@ -219,7 +219,7 @@ void *florin_batch_run(void *options_p)
     else
         options->error.code =
             options->handler->start(&state, options->config, options->config_path, &options->error);
-    bool started = options->error.code == 0;
+    bool started = self && options->error.code == 0;
     florin_job_send(options->pair, NULL);
     if (started) {
         self->handler = options->handler;
