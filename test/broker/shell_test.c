@@ -128,21 +128,20 @@ static void a_known_key_comes_in_and_is_the_principal(void **state)
 /* Waits for libzmq to say how a connection's handshake ended. */
 static int handshake_event(stage_t *stage, const char *endpoint, const char *key)
 {
-    void *socket = zmq_socket(stage->context, ZMQ_DEALER);
-    void *monitor = zmq_socket(stage->context, ZMQ_PAIR);
     const int events = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH |
                        ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL;
-    assert_int_equal(zmq_close(socket), 0);
-    socket = peer_connect(stage, ZMQ_DEALER, "inproc://nobody", key);
-    assert_int_equal(zmq_socket_monitor(socket, "inproc://monitor", events), 0);
-    assert_int_equal(zmq_connect(monitor, "inproc://monitor"), 0);
+    void *socket = peer_connect(stage, ZMQ_DEALER, "inproc://nobody", key);
+    char name[64];
+    (void)snprintf(name, sizeof name, "inproc://monitor-%zu", stage->sockets_count);
+    assert_int_equal(zmq_socket_monitor(socket, name, events), 0);
+    void *monitor = peer_connect(stage, ZMQ_PAIR, name, NULL);
     assert_int_equal(zmq_connect(socket, endpoint), 0);
     zmsg_t *msg = peer_hear(monitor);
     uint16_t event;
     memcpy(&event, zframe_data(zmsg_first(msg)), sizeof event);
     zmsg_destroy(&msg);
     assert_int_equal(zmq_socket_monitor(socket, NULL, 0), 0);
-    assert_int_equal(zmq_close(monitor), 0);
+    peer_close(stage, monitor);
     return event;
 }
 
