@@ -1,6 +1,8 @@
 """A private cluster for a test class, what a test does to it, and the auditor of its books."""
+import atexit
 import collections
 import contextlib
+import functools
 import itertools
 import json
 import os
@@ -38,6 +40,7 @@ class Cluster:
         self.bin = bin_folder
         self.shards = shards
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="florin-test-"))
+        atexit.register(self.destroy)  # also when the tests are broken off
         self.options = ["--dir", self.dir, "--bin", self.bin, "--shards", str(shards)]
         for pool, count in pools.items():
             self.options += ["--pool", f"{pool}={count}"]
@@ -56,6 +59,7 @@ class Cluster:
     def destroy(self):
         """Leaves no process, and no file either unless FLORIN_KEEP is set: then the logs can be
         read."""
+        atexit.unregister(self.destroy)
         if os.environ.get("FLORIN_KEEP"):
             self.ops("down", "--dir", self.dir)
             print(f"kept {self.dir}")
@@ -120,6 +124,7 @@ class Cluster:
                                  f"{done.returncode}, not {exit_code}\n{done.stdout}{done.stderr}")
         return done
 
+    @functools.cache
     def conninfo(self, where):
         return self.ops("conninfo", where, "--dir", self.dir).strip()
 
