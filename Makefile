@@ -86,7 +86,13 @@ $(BINARIES):
 	@echo "  link     $@"
 	@$(LINK)
 
-all: $(BINARIES) ## build every program (the default)
+# For programs outside: what client/florin.h and the headers it includes declare.
+SHARED := $(BUILD)/lib/libflorin.so.$(VERSION)
+$(SHARED): $(CLIENT_O) $(PROTO_O) $(LIB_O)
+	@echo "  link     $@"
+	@$(CC) -shared -Wl,-soname,libflorin.so.0 $(filter-out -pie,$(LINK_HARDENING)) -o $@ $^ $(PKG_LIBS) -lpthread
+
+all: $(BINARIES) $(SHARED) ## build every program (the default)
 .DEFAULT_GOAL := all
 
 $(BUILD)/obj/%.o: %.c $(PROTO_H) Makefile
@@ -102,7 +108,7 @@ $(PROTO_C) $(PROTO_H) &: proto/florin/v1/florin.proto | $(BUILD)/deps-build
 
 $(PROTO_O): $(PROTO_C) Makefile
 	@mkdir -p $(@D)
-	@$(CC) $(CPPFLAGS) -std=c11 -g $(OPTIMISE) $(HARDENING) -c -o $@ $<
+	@$(CC) $(CPPFLAGS) -std=c11 -g $(OPTIMISE) $(filter-out -fvisibility=%,$(HARDENING)) -c -o $@ $<
 
 # ---------------------------------------------------------------------------------- unit tests
 
@@ -143,6 +149,23 @@ run: all $(BUILD)/deps-run ## start a cluster in run/ and make the first payment
 
 stop: ## stop that cluster; its books stay in run/
 	@ops/cluster down --dir $(RUN)
+
+TO := $(DESTDIR)$(PREFIX)
+
+install: all ## install programs, library, schema and manual under PREFIX=/usr/local DESTDIR=
+	install -d $(TO)/bin $(TO)/lib/pkgconfig $(TO)/include/florin/lib $(TO)/include/florin/florin/v1
+	install -d $(TO)/share/florin/sql/control $(TO)/share/florin/sql/shard $(TO)/share/man/man1
+	install -m 755 $(BINARIES) $(TO)/bin
+	install -m 644 $(CLIENT) $(SHARED) $(TO)/lib
+	ln -sf $(notdir $(SHARED)) $(TO)/lib/libflorin.so.0
+	ln -sf libflorin.so.0 $(TO)/lib/libflorin.so
+	install -m 644 client/florin.h $(TO)/include/florin
+	install -m 644 lib/error.h lib/id.h lib/limits.h lib/money.h $(TO)/include/florin/lib
+	install -m 644 $(PROTO_H) $(TO)/include/florin/florin/v1
+	install -m 644 sql/control/*.sql $(TO)/share/florin/sql/control
+	install -m 644 sql/shard/*.sql $(TO)/share/florin/sql/shard
+	install -m 644 docs/man/*.1 $(TO)/share/man/man1
+	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' client/florin.pc.in >$(TO)/lib/pkgconfig/florin.pc
 
 unit-tests: $(UNIT_TESTS)
 
@@ -192,6 +215,6 @@ help: ## this text
 clean: ## take the build away
 	rm -rf $(BUILD)
 
-.PHONY: all deps lint run stop unit-tests failpoints test asan fuzz help clean
+.PHONY: all deps lint install run stop unit-tests failpoints test asan fuzz help clean
 MAKEFLAGS += --jobs=$(shell nproc)
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

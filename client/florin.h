@@ -13,11 +13,6 @@
 #include "florin/v1/florin.pb-c.h"
 #include "lib/error.h"
 
-/* What a shared libflorin exports. */
-#ifndef FLORIN_API
-#define FLORIN_API __attribute__((visibility("default")))
-#endif
-
 typedef struct florin_client florin_client_t;
 
 typedef struct {

@@ -27,14 +27,17 @@ typedef struct {
     char message[FLORIN_ERROR_MESSAGE_BYTES]; /* what happened, to what, what to do */
 } florin_error_t;
 
+/* What a shared libflorin exports. */
+#define FLORIN_API                 __attribute__((visibility("default")))
 #define FLORIN_MUST_USE            __attribute__((warn_unused_result))
 #define FLORIN_PRINTF(text, first) __attribute__((format(printf, text, first)))
 
 /* Writes the code and a message (cut at the buffer's end) into *error; returns the code, so that
  * a function can end in `return florin_error_set (...)`. error may be NULL. */
-int florin_error_set(florin_error_t *error, int code, const char *format, ...) FLORIN_PRINTF(3, 4);
+FLORIN_API int florin_error_set(florin_error_t *error, int code, const char *format, ...)
+    FLORIN_PRINTF(3, 4);
 
 /* The code's name in lower case, "timeout"; "unknown" for a number that is none. Static. */
-const char *florin_error_name(int code);
+FLORIN_API const char *florin_error_name(int code);
 
 #endif
