@@ -298,9 +298,7 @@ void florin_core_worker_disconnect(florin_core_t *self, florin_slice_t worker, u
         return;
     }
     leaver->seen_ms = now_ms;
-    worker_set_state(leaver, WORKER_DRAINING);
-    if (leaver->pool->serving == 0)
-        leaver->pool->alone_ms = now_ms;
+    worker_drain(leaver, now_ms);
     dispatch(self, leaver->pool, now_ms);
 }
 

@@ -102,7 +102,7 @@ struct pool {
     florin_pool_options_t options;
     bool configured;
     bool crowded;
-    uint64_t alone_ms; /* since when no worker serves it; 0: one does */
+    uint64_t alone_ms; /* since when no worker serves it, when none does */
     uint32_t serving;  /* workers that do not drain */
     uint32_t draining;
     uint32_t ready_count;
@@ -184,6 +184,8 @@ worker_t *worker_new(florin_core_t *core, pool_t *pool, florin_slice_t id,
 /* The one place where workers die: logs who, why and how old; what it held goes to another. */
 void worker_die(florin_core_t *core, worker_t *worker, const char *why, uint64_t now_ms);
 void worker_set_state(worker_t *worker, worker_state_t state);
+/* It gets nothing more. */
+void worker_drain(worker_t *worker, uint64_t now_ms);
 /* The state that its credit gives it; a draining worker stays so. */
 void worker_refresh(worker_t *worker);
 void worker_hold(worker_t *worker, request_t *request);

@@ -17,7 +17,7 @@ static void copy_printable(char text[WORKER_TEXT_BYTES], const char *from)
 {
     size_t used = 0;
     for (; from != NULL && from[used] != '\0' && used < WORKER_TEXT_BYTES - 1; used++)
-        text[used] = from[used] >= ' ' && from[used] <= '~' ? from[used] : '?';
+        text[used] = (char)(from[used] >= ' ' && from[used] <= '~' ? from[used] : '?');
     text[used] = '\0';
 }
 
@@ -86,14 +86,13 @@ void worker_die(florin_core_t *core, worker_t *worker, const char *why, uint64_t
 {
     pool_t *pool = worker->pool;
     log_death(core, worker, why, now_ms);
-    worker_set_state(worker, WORKER_DRAINING);
+    worker_drain(worker, now_ms);
     TAILQ_REMOVE(&pool->others, worker, in_pool);
     pool->draining--;
-    if (pool->serving == 0)
-        pool->alone_ms = now_ms;
     /* From the last to the first, each to the front: they wait in the order they were sent. */
-    request_t *request;
-    while ((request = TAILQ_LAST(&worker->held, request_list)) != NULL) {
+    request_t *request, *before;
+    for (request = TAILQ_LAST(&worker->held, request_list); request != NULL; request = before) {
+        before = TAILQ_PREV(request, request_list, place);
         worker_let_go(request);
         if (request->body == NULL)
             free(request);
@@ -130,6 +129,15 @@ void worker_set_state(worker_t *worker, worker_state_t state)
         pool->draining++;
     }
     worker->state = state;
+}
+
+void worker_drain(worker_t *worker, uint64_t now_ms)
+{
+    if (worker->state == WORKER_DRAINING)
+        return;
+    worker_set_state(worker, WORKER_DRAINING);
+    if (worker->pool->serving == 0)
+        worker->pool->alone_ms = now_ms;
 }
 
 void worker_refresh(worker_t *worker)
