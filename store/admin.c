@@ -245,11 +245,10 @@ static int set_list(florin_session_t *session, florin_arena_t *arena, const char
             result = read_list(session, list, error);
     }
     if (result == 0 && !same_list(list, conninfos, count))
-        result =
-            florin_error_set(error, FLORIN_ERROR_REFUSED,
-                             "the control database names %zu other shards already; florin-admin "
-                             "shards show lists them",
-                             list->count);
+        result = florin_error_set(error, FLORIN_ERROR_REFUSED,
+                                  "the control database names %zu shards already, and not these; "
+                                  "florin-admin shards show lists them",
+                                  list->count);
     return result;
 }
 

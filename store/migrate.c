@@ -20,7 +20,7 @@
 #define CONNECT_TIMEOUT_MS 10000
 #define LOCK_TIMEOUT_MS    60000
 /* Whoever migrates holds this advisory lock ("florin" in ASCII), one at a time a database. */
-#define MIGRATION_LOCK "112594786347374"
+#define MIGRATION_LOCK "112615912270190"
 
 typedef struct {
     unsigned version;

@@ -52,7 +52,8 @@ typedef struct {
 } florin_window_limit_t;
 
 /* Creates the transfers: locks, reads, applies, writes, and commits across all shards touched.
- * `limits` are counted under the locks, at most one for a debit account. */
+ * `limits` are counted under the locks, at most one for a debit account; a maximum of 0 lets
+ * nothing pass. */
 int florin_store_create_transfers(florin_store_t *self, florin_ledger_t *ledger,
                                   const florin_transfer_event_t *events,
                                   florin_transfer_outcome_t *outcomes,
@@ -63,7 +64,7 @@ int florin_store_create_transfers(florin_store_t *self, florin_ledger_t *ledger,
 /* Reads see all that was acknowledged before they began. References are borrowed until the next
  * call on this store.
  * Writes those found, in the order asked, to the array (of ids_count) and their number to *found.
- */
+ * The balances after a transfer are left 0: they are on its accounts' shards, in statements. */
 int florin_store_lookup_accounts(florin_store_t *self, const florin_id_t *ids, size_t ids_count,
                                  florin_account_t *accounts, size_t *found,
                                  florin_error_t *error) FLORIN_MUST_USE;

@@ -155,27 +155,31 @@ static const char expected_rows[] =
     " SELECT coalesce(sum(CASE WHEN i = d AND i = c THEN 1 WHEN i = d OR i = c OR d = c THEN 2"
     "    ELSE 3 END), 0) FROM t WHERE i = %zu";
 
-static long long number(size_t shard, const char *sql)
-{
-    return strtoll(servers_ask(servers_shard(shard), sql), NULL, 10);
-}
-
 void check_books(void)
 {
-    char sql[2048];
+    char misplaced[1024], wanted[1024], sql[4096];
     size_t n = servers_count();
     long long difference = 0, rows = 0, expected = 0;
     for (size_t i = 0; i < n; i++) {
-        assert_int_equal(number(i, "SELECT count(*) FROM pg_prepared_xacts"), 0);
-        assert_int_equal(number(i, broken_accounts), 0);
-        assert_int_equal(number(i, broken_chains), 0);
-        snprintf(sql, sizeof sql, misplaced_rows, n, n, n, i, i, i, i);
-        assert_int_equal(number(i, sql), 0);
-        snprintf(sql, sizeof sql, expected_rows, n, n, n, i);
-        expected += number(i, sql);
-        rows += number(i, "SELECT count(*) FROM transfers WHERE result = 0");
-        difference +=
-            number(i, "SELECT coalesce(sum(debits_posted) - sum(credits_posted), 0) FROM accounts");
+        long long prepared, accounts, chains, places, shard_rows, shard_expected, shard_difference;
+        snprintf(misplaced, sizeof misplaced, misplaced_rows, n, n, n, i, i, i, i);
+        snprintf(wanted, sizeof wanted, expected_rows, n, n, n, i);
+        snprintf(sql, sizeof sql,
+                 "SELECT concat_ws(' ', (SELECT count(*) FROM pg_prepared_xacts), (%s), (%s), (%s),"
+                 " (SELECT count(*) FROM transfers WHERE result = 0), (%s),"
+                 " (SELECT coalesce(sum(debits_posted) - sum(credits_posted), 0) FROM accounts))",
+                 broken_accounts, broken_chains, misplaced, wanted);
+        assert_int_equal(sscanf(servers_ask(servers_shard(i), sql),
+                                "%lld %lld %lld %lld %lld %lld %lld", &prepared, &accounts, &chains,
+                                &places, &shard_rows, &shard_expected, &shard_difference),
+                         7);
+        assert_int_equal(prepared, 0);
+        assert_int_equal(accounts, 0);
+        assert_int_equal(chains, 0);
+        assert_int_equal(places, 0);
+        rows += shard_rows;
+        expected += shard_expected;
+        difference += shard_difference;
     }
     assert_int_equal(difference, 0);
     assert_int_equal(rows, expected);
