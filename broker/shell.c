@@ -19,6 +19,7 @@
 #define CONTEXT_BYTES_MAX 256
 #define RANDOM_BYTES      4096
 #define WORKER_FRAMES_MAX 6
+#define IO_THREADS        2 /* libzmq's: they encrypt, which costs more than all the rest */
 
 struct florin_shell {
     void *context;
@@ -375,6 +376,8 @@ int florin_shell_new(const florin_broker_settings_t *settings, florin_shell_t **
     }
     self->now_ms = florin_clock_ms();
     self->context = zmq_ctx_new();
+    if (self->context != NULL)
+        (void)zmq_ctx_set(self->context, ZMQ_IO_THREADS, IO_THREADS);
     int rc = self->context != NULL
                  ? start_core(self, settings, error)
                  : florin_error_set(error, FLORIN_ERROR_MEMORY, "libzmq does not start");
