@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "lib/clock.h"
+#include "lib/utf8.h"
 
 /* A line is at most PIPE_BUF on Linux, so that lines of several processes on one pipe never mix. */
 #define LINE_BYTES_MAX    4096
@@ -41,41 +42,22 @@ static bool append(line_t *line, const char *piece, size_t bytes)
     return true;
 }
 
-/* How many bytes the UTF-8 character at `text` has (RFC 3629: no overlong forms, no surrogates,
- * nothing above U+10FFFF); 0 when it is none. Reads no further than the first wrong byte, so the
- * closing NUL is a bound. */
-static size_t utf8_length(const unsigned char *text)
-{
-    if (text[0] < 0x80)
-        return 1;
-    size_t length = text[0] >= 0xf0 ? 4 : text[0] >= 0xe0 ? 3 : 2;
-    if (text[0] < 0xc2 || text[0] > 0xf4)
-        return 0;
-    for (size_t i = 1; i < length; i++)
-        if ((text[i] & 0xc0) != 0x80)
-            return 0;
-    bool wrong = (text[0] == 0xe0 && text[1] < 0xa0) || (text[0] == 0xed && text[1] > 0x9f) ||
-                 (text[0] == 0xf0 && text[1] < 0x90) || (text[0] == 0xf4 && text[1] > 0x8f);
-    return wrong ? 0 : length;
-}
-
 /* Appends a JSON string's inside; cut where the line ends, never within a character. */
 static void append_escaped(line_t *line, const char *text)
 {
-    const unsigned char *at = (const unsigned char *)text;
     bool fits = true;
-    while (*at && fits) {
-        size_t length = utf8_length(at);
+    for (const char *at = text; *at && fits;) {
+        size_t length = florin_utf8_length(at);
         if (*at == '"' || *at == '\\') {
-            fits = append(line, (char[]){'\\', (char)*at}, 2);
-        } else if (*at < 0x20 || *at == 0x7f) {
+            fits = append(line, (char[]){'\\', *at}, 2);
+        } else if ((unsigned char)*at < 0x20 || *at == 0x7f) {
             char escape[8];
-            (void)snprintf(escape, sizeof escape, "\\u%04x", *at);
+            (void)snprintf(escape, sizeof escape, "\\u%04x", (unsigned)*at);
             fits = append(line, escape, 6);
         } else if (length == 0) {
             fits = append(line, "\\ufffd", 6);
         } else {
-            fits = append(line, (const char *)at, length);
+            fits = append(line, at, length);
         }
         at += length > 0 ? length : 1;
     }

@@ -4,6 +4,7 @@
 
 #include "lib/id.h"
 #include "lib/limits.h"
+#include "lib/utf8.h"
 
 /* What is being read, to be named in an error. */
 typedef struct {
@@ -39,33 +40,6 @@ static int place_number(const place_t *place, const char *field, uint64_t value,
     return 0;
 }
 
-/* The length of the UTF-8 sequence at `text` (NUL-terminated), 0 when it is none: overlong forms,
- * surrogates and what lies past U+10FFFF are none (RFC 3629, table of section 4). */
-static size_t utf8_sequence(const uint8_t *text)
-{
-    uint8_t lead = text[0], low = 0x80, high = 0xbf;
-    if (lead < 0x80)
-        return 1;
-    size_t length = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
-    if (lead < 0xc2 || lead > 0xf4)
-        return 0;
-    if (lead == 0xe0)
-        low = 0xa0;
-    else if (lead == 0xed)
-        high = 0x9f;
-    else if (lead == 0xf0)
-        low = 0x90;
-    else if (lead == 0xf4)
-        high = 0x8f;
-    for (size_t i = 1; i < length; i++) {
-        if (text[i] < low || text[i] > high)
-            return 0; /* here, too, when the text ends early */
-        low = 0x80;
-        high = 0xbf;
-    }
-    return length;
-}
-
 static int place_reference(const place_t *place, const char *text, florin_transfer_t *transfer)
 {
     size_t bytes = strnlen(text, FLORIN_REFERENCE_BYTES_MAX + 1);
@@ -74,7 +48,7 @@ static int place_reference(const place_t *place, const char *text, florin_transf
                                 "%s[%zu].reference: longer than %d bytes", place->array,
                                 place->index, FLORIN_REFERENCE_BYTES_MAX);
     for (size_t i = 0; i < bytes;) {
-        size_t step = utf8_sequence((const uint8_t *)text + i);
+        size_t step = florin_utf8_length(text + i);
         if (step == 0)
             return florin_error_set(place->error, FLORIN_ERROR_INVALID,
                                     "%s[%zu].reference: not UTF-8 at byte %zu", place->array,
