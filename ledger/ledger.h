@@ -116,6 +116,8 @@ typedef struct {
     uint64_t timestamp; /* of the transfer when created or exists, else 0 */
     florin_transfer_result_t result;
     florin_transfer_result_t first_result; /* with id_already_failed; else 0 */
+    /* With risk_declined: the maxima of the debit account's window that it would have passed. */
+    bool passes_window_count, passes_window_sum;
 } florin_transfer_outcome_t;
 
 /* A transfer whose id is spent: created, or refused for good (result other than created; then its

@@ -101,11 +101,15 @@ static bool exceeds_debits(const florin_account_t *credit, uint64_t amount)
                    credit->credit_limit);
 }
 
-static bool exceeds_window(const florin_ledger_account_t *debit, uint64_t amount)
+static bool passes_window_count(const florin_ledger_account_t *debit)
+{
+    return debit->has_window && debit->window.count >= debit->window.count_max;
+}
+
+static bool passes_window_sum(const florin_ledger_account_t *debit, uint64_t amount)
 {
     const florin_window_t *w = &debit->window;
-    return debit->has_window &&
-           (w->count >= w->count_max || w->sum > w->sum_max || amount > w->sum_max - w->sum);
+    return debit->has_window && (w->sum > w->sum_max || amount > w->sum_max - w->sum);
 }
 
 static florin_transfer_result_t check_books(const florin_transfer_t *t, florin_verdict_t verdict,
@@ -129,7 +133,8 @@ static florin_transfer_result_t check_books(const florin_transfer_t *t, florin_v
          FLORIN_TRANSFER_OVERFLOWS_CREDITS},
         {exceeds_credits(debit, t->amount), FLORIN_TRANSFER_EXCEEDS_CREDITS},
         {exceeds_debits(credit, t->amount), FLORIN_TRANSFER_EXCEEDS_DEBITS},
-        {verdict == FLORIN_VERDICT_DECLINED || exceeds_window(sides->debit, t->amount),
+        {verdict == FLORIN_VERDICT_DECLINED || passes_window_count(sides->debit) ||
+             passes_window_sum(sides->debit, t->amount),
          FLORIN_TRANSFER_RISK_DECLINED},
         {verdict != FLORIN_VERDICT_APPROVED, FLORIN_TRANSFER_RISK_UNAVAILABLE},
     };
@@ -206,27 +211,36 @@ static void undo(florin_ledger_t *self, size_t entries_count, size_t changed_cou
     }
 }
 
-/* What has to be said of an id that is there already. */
-static florin_transfer_outcome_t outcome_of(florin_ledger_t *self, florin_id_t id,
+/* What a refused event is told, but for what depends on the chain being undone. */
+static florin_transfer_outcome_t refusal_of(const florin_transfer_t *transfer, const sides_t *sides,
                                             florin_transfer_result_t result)
 {
     florin_transfer_outcome_t outcome = {.result = result};
-    const florin_entry_t *existing = florin_ledger_find_entry(self, id);
-    /* None, though it "exists": this very chain made it, and is undone. */
-    if (existing && result == FLORIN_TRANSFER_EXISTS) {
-        outcome.timestamp = existing->transfer.timestamp;
-    }
-    if (existing && result == FLORIN_TRANSFER_ID_ALREADY_FAILED) {
-        outcome.first_result = existing->result;
+    if (result == FLORIN_TRANSFER_RISK_DECLINED) {
+        outcome.passes_window_count = passes_window_count(sides->debit);
+        outcome.passes_window_sum = passes_window_sum(sides->debit, transfer->amount);
     }
     return outcome;
+}
+
+/* Adds what has to be said of an id that is there already. */
+static void add_existing(florin_ledger_t *self, florin_id_t id, florin_transfer_outcome_t *outcome)
+{
+    const florin_entry_t *existing = florin_ledger_find_entry(self, id);
+    /* None, though it "exists": this very chain made it, and is undone. */
+    if (existing && outcome->result == FLORIN_TRANSFER_EXISTS) {
+        outcome->timestamp = existing->transfer.timestamp;
+    }
+    if (existing && outcome->result == FLORIN_TRANSFER_ID_ALREADY_FAILED) {
+        outcome->first_result = existing->result;
+    }
 }
 
 /* Gives each event of a broken chain its outcome, and remembers for good the one that broke it when
  * time might change the reason. */
 static void refuse_chain(florin_ledger_t *self, const florin_transfer_event_t *events, size_t count,
-                         size_t broken, florin_transfer_result_t result, uint64_t timestamp,
-                         florin_transfer_outcome_t *outcomes)
+                         size_t broken, const florin_transfer_outcome_t *refusal,
+                         uint64_t timestamp, florin_transfer_outcome_t *outcomes)
 {
     for (size_t i = 0; i < count; i++) {
         outcomes[i] = (florin_transfer_outcome_t){.result = FLORIN_TRANSFER_LINKED_EVENT_FAILED};
@@ -234,11 +248,12 @@ static void refuse_chain(florin_ledger_t *self, const florin_transfer_event_t *e
     if (events[count - 1].transfer.flags & FLORIN_TRANSFER_FLAG_LINKED) {
         outcomes[count - 1].result = FLORIN_TRANSFER_LINKED_EVENT_CHAIN_OPEN;
     }
-    outcomes[broken] = outcome_of(self, events[broken].transfer.id, result);
-    if (florin_transfer_result_remembered(result)) {
+    outcomes[broken] = *refusal;
+    add_existing(self, events[broken].transfer.id, &outcomes[broken]);
+    if (florin_transfer_result_remembered(refusal->result)) {
         florin_transfer_t refused = events[broken].transfer;
         refused.timestamp = timestamp;
-        florin_ledger_add_entry(self, &refused, result);
+        florin_ledger_add_entry(self, &refused, refusal->result);
     }
 }
 
@@ -260,8 +275,9 @@ static void apply_chain(florin_ledger_t *self, const florin_transfer_event_t *ev
                                               ? FLORIN_TRANSFER_LINKED_EVENT_CHAIN_OPEN
                                               : check(self, &events[i], &sides);
         if (result != FLORIN_TRANSFER_CREATED) {
+            const florin_transfer_outcome_t refusal = refusal_of(transfer, &sides, result);
             undo(self, entries_before, changed_before);
-            refuse_chain(self, events, count, i, result, timestamp + i, outcomes);
+            refuse_chain(self, events, count, i, &refusal, timestamp + i, outcomes);
             return;
         }
         create(self, transfer, timestamp + i, &sides);

@@ -442,6 +442,38 @@ static void a_window_may_be_filled_but_not_passed(void **state)
     assert_outcome(&out[5], FLORIN_TRANSFER_RISK_DECLINED, 0);
 }
 
+static void assert_passes(const florin_transfer_outcome_t *outcome, bool count, bool sum)
+{
+    assert_outcome(outcome, FLORIN_TRANSFER_RISK_DECLINED, 0);
+    assert_int_equal(outcome->passes_window_count, count);
+    assert_int_equal(outcome->passes_window_sum, sum);
+}
+
+/* As it stood at that moment: with what the chain had moved before, though that is undone. */
+static void a_refusal_tells_which_maximum_was_passed(void **state)
+{
+    (void)state;
+    const florin_window_t of_1 = {.account_id = 1, .sum_max = 100, .count_max = 2};
+    assert_true(florin_ledger_load_window(ledger, &of_1));
+    florin_transfer_event_t declined = move(20, 1, 2, 1, 0);
+    declined.verdict = FLORIN_VERDICT_DECLINED;
+    const florin_transfer_event_t events[] = {move(10, 1, 2, 101, 0),    move(11, 1, 2, 60, LINKED),
+                                              move(12, 1, 2, 41, 0),     move(13, 1, 2, 1, LINKED),
+                                              move(14, 1, 2, 1, LINKED), move(15, 1, 2, 99, 0),
+                                              move(16, 1, 2, 1, LINKED), move(17, 1, 2, 1, LINKED),
+                                              move(18, 1, 2, 1, 0),      declined,
+                                              move(19, 9, 2, 1, 0)};
+    florin_transfer_outcome_t out[COUNT(events)];
+    CREATE(events, out);
+    assert_passes(&out[0], false, true);
+    assert_passes(&out[2], false, true);
+    assert_passes(&out[5], true, true);
+    assert_passes(&out[8], true, false);
+    assert_passes(&out[9], false, false); /* by its verdict alone */
+    assert_outcome(&out[10], FLORIN_TRANSFER_DEBIT_ACCOUNT_NOT_FOUND, 0);
+    assert_false(out[10].passes_window_count || out[10].passes_window_sum);
+}
+
 /* ------------------------------------------------------------------------------------------ room
  */
 
@@ -574,6 +606,7 @@ int main(void)
         TEST(an_id_twice_in_a_chain_undoes_both),
         TEST(a_chain_of_accounts_opens_all_or_none),
         TEST(a_window_may_be_filled_but_not_passed),
+        TEST(a_refusal_tells_which_maximum_was_passed),
         TEST(a_full_batch_fits_and_one_more_does_not),
         TEST(everything_may_be_full_at_once),
         TEST(accounts_and_transfers_past_the_bounds_are_refused),

@@ -398,12 +398,15 @@ static void create_transfers(const request_t *request)
     for (size_t i = 0; i < request->count; i++) {
         run.transfer_results[got[i].result]++;
         if (got[i].result != expected[i].result || got[i].timestamp != expected[i].timestamp ||
-            got[i].first_result != expected[i].first_result) {
-            FAIL_AT("transfer %zu: %s (%u) at %llu, expected %s (%u) at %llu", i,
-                    florin_transfer_result_name(got[i].result), got[i].first_result,
-                    (unsigned long long)got[i].timestamp,
-                    florin_transfer_result_name(expected[i].result), expected[i].first_result,
-                    (unsigned long long)expected[i].timestamp);
+            got[i].first_result != expected[i].first_result ||
+            got[i].passes_window_count != expected[i].passes_window_count ||
+            got[i].passes_window_sum != expected[i].passes_window_sum) {
+            FAIL_AT("transfer %zu: %s (%u) at %llu, window %d %d, expected %s (%u) at %llu, %d %d",
+                    i, florin_transfer_result_name(got[i].result), got[i].first_result,
+                    (unsigned long long)got[i].timestamp, got[i].passes_window_count,
+                    got[i].passes_window_sum, florin_transfer_result_name(expected[i].result),
+                    expected[i].first_result, (unsigned long long)expected[i].timestamp,
+                    expected[i].passes_window_count, expected[i].passes_window_sum);
         }
     }
 }

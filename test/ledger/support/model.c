@@ -290,12 +290,14 @@ static florin_transfer_result_t create_one(model_t *self, const florin_transfer_
     result = check_accounts(t, debit, credit);
     if (result != FLORIN_TRANSFER_CREATED)
         return result;
-    if (event->verdict == FLORIN_VERDICT_DECLINED)
-        return FLORIN_TRANSFER_RISK_DECLINED;
     florin_window_t *window = find_window(self, t->debit_account_id);
-    if (window && ((wide_t)window->sum + t->amount > window->sum_max ||
-                   (wide_t)window->count + 1 > window->count_max))
+    bool passes_count = window && (wide_t)window->count + 1 > window->count_max;
+    bool passes_sum = window && (wide_t)window->sum + t->amount > window->sum_max;
+    if (event->verdict == FLORIN_VERDICT_DECLINED || passes_count || passes_sum) {
+        outcome->passes_window_count = passes_count;
+        outcome->passes_window_sum = passes_sum;
         return FLORIN_TRANSFER_RISK_DECLINED;
+    }
     if (event->verdict == FLORIN_VERDICT_UNAVAILABLE)
         return FLORIN_TRANSFER_RISK_UNAVAILABLE;
 
