@@ -39,11 +39,9 @@ class Cluster:
     def __init__(self, bin_folder, shards, pools):
         self.bin = bin_folder
         self.shards = shards
+        self.pools = pools
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="florin-test-"))
         atexit.register(self.destroy)  # also when the tests are broken off
-        self.options = ["--dir", self.dir, "--bin", self.bin, "--shards", str(shards)]
-        for pool, count in pools.items():
-            self.options += ["--pool", f"{pool}={count}"]
 
     def ops(self, *arguments, env=None, seconds=120):
         done = subprocess.run([SCRIPT, *map(str, arguments)], env={**os.environ, **(env or {})},
@@ -53,8 +51,13 @@ class Cluster:
             raise AssertionError(f"ops/cluster {arguments[0]} failed: {done.stderr or done.stdout}")
         return done.stdout
 
+    def create(self):
+        self.ops("up", "--dir", self.dir, "--bin", self.bin, "--shards", self.shards,
+                 *(f"--pool={pool}={count}" for pool, count in self.pools.items()))
+
     def up(self, *options, env=None):
-        self.ops("up", *self.options, *options, env=env)
+        """Starts what has ended, and returns when all of it serves."""
+        self.ops("up", "--dir", self.dir, *options, env=env)
 
     def destroy(self):
         """Leaves no process, and no file either unless FLORIN_KEEP is set: then the logs can be
@@ -199,9 +202,6 @@ class Payer(threading.Thread):
     leaves the outcome open. What was acknowledged is in `acknowledged`; what should not have come is
     in `surprises`."""
 
-    AGAIN = {wire.pb.STATUS_BUSY, wire.pb.STATUS_EXPIRED, wire.pb.STATUS_UNAVAILABLE,
-             wire.pb.STATUS_NO_SERVICE}
-
     def __init__(self, cluster, accounts, first_id, batch=5, seed=1):
         super().__init__(daemon=True)
         self.cluster, self.accounts, self.batch = cluster, list(accounts), batch
@@ -243,9 +243,9 @@ class Payer(threading.Thread):
         except wire.NoAnswer:
             return transfers
         if reply.status != wire.pb.STATUS_OK:
-            if reply.status not in self.AGAIN:
+            if reply.status not in wire.AGAIN:
                 self.surprises.append(str(reply))
-            return transfers if reply.status in self.AGAIN else []
+            return transfers if reply.status in wire.AGAIN else []
         again = []
         for transfer, outcome in zip(transfers, reply.create_transfers.results):
             name = wire.result_name(outcome.result)
@@ -270,7 +270,7 @@ class SystemTest(unittest.TestCase):
     def setUpClass(cls):
         cls.cluster = Cluster(cls.BIN, cls.SHARDS, cls.POOLS)
         cls.addClassCleanup(cls.cluster.destroy)
-        cls.cluster.up()
+        cls.cluster.create()
 
     def setUp(self):
         self.client = self.enterContext(self.cluster.client())

@@ -31,6 +31,9 @@ def _messages():
 
 pb = _messages()
 
+# What a client asks again after, with the same ids.
+AGAIN = {pb.STATUS_BUSY, pb.STATUS_EXPIRED, pb.STATUS_UNAVAILABLE, pb.STATUS_NO_SERVICE}
+
 
 def id_bytes(number):
     return number.to_bytes(16, "big") if number else b""
@@ -146,6 +149,16 @@ class Client:
                           create_transfers=pb.CreateTransfersRequest(transfers=transfers))
         assert reply.status == pb.STATUS_OK, reply
         return list(reply.create_transfers.results)
+
+    def insist(self, transfers, seconds=20):
+        """The results by name, asking again as often as the answer is that it is not known."""
+        deadline = time.monotonic() + seconds
+        while True:
+            reply = self.call("transactions", max(0, deadline - time.monotonic()),
+                              create_transfers=pb.CreateTransfersRequest(transfers=transfers))
+            if reply.status == pb.STATUS_OK:
+                return [result_name(r.result) for r in reply.create_transfers.results]
+            assert reply.status in AGAIN, reply
 
     def pay(self, transfer_id, debit, credit, amount, **fields):
         """One transfer's result by name."""
