@@ -172,7 +172,8 @@ unit-tests: $(UNIT_TESTS)
 # Named failpoints are compiled into a build of their own.
 FAILPOINTS ?= $(BUILD)/failpoints
 failpoints: $(PROTO_H)
-	@$(MAKE) --no-print-directory VARIANT=failpoints BUILD=$(FAILPOINTS) all unit-tests
+	@$(MAKE) --no-print-directory VARIANT=failpoints BUILD=$(FAILPOINTS) \
+	    all $(FAILPOINTS)/test/store/crash_test
 
 export FLORIN_BIN = $(abspath $(BUILD)/bin)
 export FLORIN_BIN_FAILPOINTS = $(abspath $(FAILPOINTS)/bin)
@@ -216,5 +217,7 @@ clean: ## take the build away
 	rm -rf $(BUILD)
 
 .PHONY: all deps lint install run stop unit-tests failpoints test asan fuzz help clean
+ifeq ($(MAKELEVEL),0)
 MAKEFLAGS += --jobs=$(shell nproc)
+endif
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
