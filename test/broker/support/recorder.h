@@ -58,7 +58,7 @@ void recorder_hello(recorder_t *self, const char *worker, const char *service, u
 void recorder_reply(recorder_t *self, const char *worker, const char *token, const void *reply);
 void recorder_heartbeat(recorder_t *self, const char *worker);
 void recorder_disconnect(recorder_t *self, const char *worker);
-/* Replies to the request sent last-but-`ago` (0: the last). */
+/* The worker that sent[index] went to replies to it. */
 void recorder_reply_sent(recorder_t *self, size_t index);
 
 /* Lets time pass, with a tick whenever one is due. */
