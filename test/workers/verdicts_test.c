@@ -6,7 +6,9 @@
 
 #include <cmocka.h>
 
-/* Of one program only: compiled into its test, which answers in the client's place. */
+/* Of one program only: compiled into its test, which answers in the client's place and keeps the
+ * time. */
+#define florin_clock_ms clock_of_the_test
 #include "workers/transactions/verdicts.c" /* NOLINT(bugprone-suspicious-include) */
 
 #define COUNT 3
@@ -21,6 +23,15 @@ static Florin__V1__WindowLimit *limits_list[COUNT + 1];
 static uint8_t ids[COUNT + 1][16];
 static florin_verdicts_t verdicts;
 static florin_transfer_event_t events[COUNT];
+static uint64_t now_ms = 1000000;
+static uint64_t answer_ms; /* how long risk takes to answer, or not to */
+static unsigned asked;
+static size_t asked_bytes;
+
+uint64_t florin_clock_ms(void)
+{
+    return now_ms;
+}
 
 /* The client's: a copy of the answer, as it would come off the wire. */
 int florin_client_call(florin_client_t *self, const char *service,
@@ -31,6 +42,9 @@ int florin_client_call(florin_client_t *self, const char *service,
     assert_string_equal(service, "risk");
     assert_int_equal(request->operation_case, FLORIN__V1__REQUEST__OPERATION_ASSESS_TRANSFERS);
     assert_int_equal(request->assess_transfers->n_transfers, COUNT);
+    asked++;
+    asked_bytes = florin__v1__request__get_packed_size(request);
+    now_ms += answer_ms;
     if (answer_code)
         return florin_error_set(error, answer_code, "risk is away");
     static uint8_t bytes[4096];
@@ -46,6 +60,8 @@ static int set_up(void **state)
 {
     (void)state;
     answer_code = 0;
+    answer_ms = 1;
+    asked = 0;
     florin__v1__reply__init(&answer);
     florin__v1__assess_transfers_reply__init(&assessed);
     for (size_t i = 0; i <= COUNT; i++) {
@@ -73,6 +89,7 @@ static int tear_down(void **state)
 {
     (void)state;
     florin_verdicts_clear(&verdicts);
+    verdicts.pause_ms = 0;
     return 0;
 }
 
@@ -179,16 +196,100 @@ static void test_two_limits_for_one_account(void **state)
     check_closed();
 }
 
-static void check_reasons(size_t index, florin_id_t debit, uint64_t amount, size_t count,
+/* The answer to a question that was waited for in vain is not waited for by each batch. */
+static void test_a_pause_after_a_long_wait(void **state)
+{
+    (void)state;
+    answer_code = FLORIN_ERROR_TIMEOUT;
+    answer_ms = 1000;
+    check_closed();
+    answer_code = 0;
+    answer_ms = 1;
+    now_ms += PAUSE_MS - 1;
+    check_closed();
+    assert_int_equal(asked, 1);
+    now_ms += 1;
+    ask();
+    assert_int_equal(asked, 2);
+    assert_int_equal(events[0].verdict, FLORIN_VERDICT_APPROVED);
+}
+
+/* Also when a broker says at the end of the wait that nobody serves risk. */
+static void test_a_pause_after_a_late_refusal(void **state)
+{
+    (void)state;
+    answer.status = FLORIN__V1__STATUS__STATUS_NO_SERVICE;
+    answer_ms = PAUSE_MS;
+    check_closed();
+    check_closed();
+    assert_int_equal(asked, 1);
+}
+
+static void test_no_pause_after_a_quick_refusal(void **state)
+{
+    (void)state;
+    answer.status = FLORIN__V1__STATUS__STATUS_INTERNAL;
+    answer_ms = PAUSE_MS - 1;
+    check_closed();
+    check_closed();
+    assert_int_equal(asked, 2);
+}
+
+/* A slow answer is an answer. */
+static void test_no_pause_after_a_slow_answer(void **state)
+{
+    (void)state;
+    answer_ms = 1000;
+    ask();
+    ask();
+    assert_int_equal(asked, 2);
+    assert_int_equal(events[0].verdict, FLORIN_VERDICT_APPROVED);
+}
+
+/* One client's fields from the future must not make the whole batch's question too large. */
+static void test_unknown_fields_stay_behind(void **state)
+{
+    (void)state;
+    ask();
+    size_t bytes = asked_bytes;
+    static uint8_t data[100];
+    ProtobufCMessageUnknownField field = {
+        .tag = 99, .wire_type = PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED, .len = 100, .data = data};
+    Florin__V1__Transfer plain = FLORIN__V1__TRANSFER__INIT, long_one = plain;
+    long_one.base.n_unknown_fields = 1;
+    long_one.base.unknown_fields = &field;
+    Florin__V1__Transfer *wires[COUNT] = {&plain, &long_one, &plain};
+    florin_verdicts_ask(&verdicts, wires, events, COUNT);
+    assert_int_equal(asked_bytes, bytes);
+}
+
+static void test_too_many_reasons(void **state)
+{
+    (void)state;
+    Florin__V1__RiskReason many[REASONS_MAX + 1];
+    for (size_t i = 0; i <= REASONS_MAX; i++)
+        many[i] = FLORIN__V1__RISK_REASON__RISK_REASON_AMOUNT_ABOVE_MAXIMUM;
+    assessments[2].reasons = many;
+    assessments[2].n_reasons = REASONS_MAX;
+    ask();
+    assert_int_equal(events[2].verdict, FLORIN_VERDICT_DECLINED);
+    assessments[2].n_reasons = REASONS_MAX + 1;
+    check_closed();
+}
+
+static void check_reasons(size_t index, bool passes_count, bool passes_sum, size_t count,
                           Florin__V1__RiskReason first)
 {
     florin_arena_t *arena = florin_arena_new(1024);
-    const florin_transfer_t transfer = {.debit_account_id = debit, .amount = amount};
+    const florin_transfer_outcome_t outcome = {.result = FLORIN_TRANSFER_RISK_DECLINED,
+                                               .passes_window_count = passes_count,
+                                               .passes_window_sum = passes_sum};
     Florin__V1__RiskReason *reasons = NULL;
     size_t found = 0;
-    assert_true(florin_verdicts_reasons(&verdicts, index, &transfer, arena, &reasons, &found));
+    assert_true(florin_verdicts_reasons(&verdicts, index, &events[index], &outcome, arena, &reasons,
+                                        &found));
     assert_int_equal(found, count);
-    if (reasons)
+    if (count > 0)
         assert_int_equal(reasons[0], first);
     florin_arena_destroy(&arena);
 }
@@ -197,15 +298,17 @@ static void test_reasons(void **state)
 {
     (void)state;
     Florin__V1__RiskReason blocked[] = {FLORIN__V1__RISK_REASON__RISK_REASON_DEBIT_ACCOUNT_BLOCKED};
-    assessments[2].reasons = blocked;
-    assessments[2].n_reasons = 1;
-    limits[2].sum_max = 10; /* of account 1 */
+    assessments[0].reasons = assessments[2].reasons = blocked;
+    assessments[0].n_reasons = assessments[2].n_reasons = 1;
     ask();
-    check_reasons(2, 1, 5, 1, blocked[0]); /* risk's own come first */
-    check_reasons(0, 1, 5, 2, FLORIN__V1__RISK_REASON__RISK_REASON_WINDOW_COUNT_ABOVE_MAXIMUM);
-    check_reasons(0, 1, 11, 1, FLORIN__V1__RISK_REASON__RISK_REASON_WINDOW_SUM_ABOVE_MAXIMUM);
-    check_reasons(0, 2, 5, 1, FLORIN__V1__RISK_REASON__RISK_REASON_WINDOW_COUNT_ABOVE_MAXIMUM);
-    check_reasons(0, 4, 5, 0, 0); /* an account without a limit */
+    check_reasons(2, true, true, 1, blocked[0]); /* it was risk that said no */
+    check_reasons(1, true, true, 0, 0);
+    /* It was the books. */
+    check_reasons(0, true, false, 1,
+                  FLORIN__V1__RISK_REASON__RISK_REASON_WINDOW_COUNT_ABOVE_MAXIMUM);
+    check_reasons(0, false, true, 1, FLORIN__V1__RISK_REASON__RISK_REASON_WINDOW_SUM_ABOVE_MAXIMUM);
+    check_reasons(0, true, true, 2,
+                  FLORIN__V1__RISK_REASON__RISK_REASON_WINDOW_COUNT_ABOVE_MAXIMUM);
 }
 
 #define ANSWERED(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -221,6 +324,12 @@ int main(void)
         ANSWERED(test_counts),
         ANSWERED(test_limits_out_of_range),
         ANSWERED(test_two_limits_for_one_account),
+        ANSWERED(test_a_pause_after_a_long_wait),
+        ANSWERED(test_a_pause_after_a_late_refusal),
+        ANSWERED(test_no_pause_after_a_quick_refusal),
+        ANSWERED(test_no_pause_after_a_slow_answer),
+        ANSWERED(test_unknown_fields_stay_behind),
+        ANSWERED(test_too_many_reasons),
         ANSWERED(test_reasons),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -23,7 +23,7 @@ static bool fill_result(const florin_transactions_t *self, size_t event,
     wire->timestamp = outcome->timestamp;
     wire->first_result = (Florin__V1__CreateTransferResult)outcome->first_result;
     return outcome->result != FLORIN_TRANSFER_RISK_DECLINED ||
-           florin_verdicts_reasons(&self->verdicts, event, &self->events[event].transfer, arena,
+           florin_verdicts_reasons(&self->verdicts, event, &self->events[event], outcome, arena,
                                    &wire->reasons, &wire->n_reasons);
 }
 

@@ -11,6 +11,7 @@ typedef struct {
     florin_client_t *client;
     Florin__V1__Reply *reply; /* NULL: it could not be asked */
     bool away;                /* as the log last said */
+    uint64_t pause_ms;        /* not asked again before; florin_clock_ms */
     florin_window_limit_t limits[FLORIN_BATCH_EVENTS_MAX];
     size_t limits_count;
 } florin_verdicts_t;
@@ -31,15 +32,18 @@ typedef struct {
 } florin_transactions_t;
 
 /* Asks risk about a whole batch in one message and writes a verdict into each event. Anything but a
- * sound answer in time makes every verdict UNAVAILABLE. */
+ * sound answer in time makes every verdict UNAVAILABLE, and after a long wait in vain those of the
+ * next quarter of a second too: the batches that piled up meanwhile don't wait as long each. Takes
+ * fields that are unknown out of the messages. */
 void florin_verdicts_ask(florin_verdicts_t *self, Florin__V1__Transfer **wires,
                          florin_transfer_event_t *events, size_t count);
 
-/* Why the transfer at `index` of the batch was declined: what risk said or, when it was a window
- * that the books counted under their locks, the kinds of limit that this window has. Borrowed until
- * the next batch, or in the arena. */
+/* Why the event at `index` of the batch was declined: what risk said or, when the books declined it
+ * by its window, which of the window's maxima it would have passed. Borrowed until the next batch,
+ * or in the arena; false when that is full. */
 bool florin_verdicts_reasons(const florin_verdicts_t *self, size_t index,
-                             const florin_transfer_t *transfer, florin_arena_t *arena,
+                             const florin_transfer_event_t *event,
+                             const florin_transfer_outcome_t *outcome, florin_arena_t *arena,
                              Florin__V1__RiskReason **reasons, size_t *count);
 
 void florin_verdicts_clear(florin_verdicts_t *self);

@@ -1,9 +1,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "workers/runtime/convert.h"
 #include "workers/transactions/transactions.h"
+
+/* After a question that cost at least this long in vain, none is asked for as long. */
+#define PAUSE_MS 250
+/* Reasons of one transfer; what goes back to the client has room for them. */
+#define REASONS_MAX 16
 
 static int compare_limits(const void *a_p, const void *b_p)
 {
@@ -47,6 +53,10 @@ static int read_reply(florin_verdicts_t *self, size_t count, florin_error_t *err
         return florin_error_set(error, FLORIN_ERROR_INVALID,
                                 "%zu assessments and %zu limits for %zu transfers",
                                 assessed->n_assessments, assessed->n_limits, count);
+    for (size_t i = 0; i < count; i++)
+        if (assessed->assessments[i]->n_reasons > REASONS_MAX)
+            return florin_error_set(error, FLORIN_ERROR_INVALID, "assessments[%zu]: %zu reasons", i,
+                                    assessed->assessments[i]->n_reasons);
     return read_limits(self, assessed, error);
 }
 
@@ -86,20 +96,42 @@ void florin_verdicts_clear(florin_verdicts_t *self)
     self->limits_count = 0;
 }
 
-void florin_verdicts_ask(florin_verdicts_t *self, Florin__V1__Transfer **wires,
-                         florin_transfer_event_t *events, size_t count)
+/* Fields that this version does not know stay behind: they are in no bound, so one client's could
+ * make the question of a whole batch too large to be asked. */
+static void strip(Florin__V1__Transfer **wires, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        wires[i]->base.n_unknown_fields = 0;
+}
+
+static int ask_risk(florin_verdicts_t *self, Florin__V1__Transfer **wires, size_t count,
+                    florin_error_t *error)
 {
     Florin__V1__AssessTransfersRequest assess = FLORIN__V1__ASSESS_TRANSFERS_REQUEST__INIT;
     Florin__V1__Request request = FLORIN__V1__REQUEST__INIT;
-    florin_error_t error = {0};
+    uint64_t asked_ms = florin_clock_ms();
+    if (asked_ms < self->pause_ms)
+        return florin_error_set(error, FLORIN_ERROR_UNAVAILABLE, "no answer just now");
+    strip(wires, count);
     assess.n_transfers = count;
     assess.transfers = wires;
     request.operation_case = FLORIN__V1__REQUEST__OPERATION_ASSESS_TRANSFERS;
     request.assess_transfers = &assess;
+    if (florin_client_call(self->client, "risk", &request, &self->reply, error) == 0 &&
+        read_reply(self, count, error) == 0)
+        return 0;
+    uint64_t now_ms = florin_clock_ms();
+    if (now_ms - asked_ms >= PAUSE_MS)
+        self->pause_ms = now_ms + PAUSE_MS;
+    return error->code;
+}
 
+void florin_verdicts_ask(florin_verdicts_t *self, Florin__V1__Transfer **wires,
+                         florin_transfer_event_t *events, size_t count)
+{
+    florin_error_t error = {0};
     florin_verdicts_clear(self);
-    if (florin_client_call(self->client, "risk", &request, &self->reply, &error) ||
-        read_reply(self, count, &error))
+    if (ask_risk(self, wires, count, &error))
         florin_verdicts_clear(self);
     log_change(self, &error);
     for (size_t i = 0; i < count; i++)
@@ -108,38 +140,32 @@ void florin_verdicts_ask(florin_verdicts_t *self, Florin__V1__Transfer **wires,
                         : FLORIN_VERDICT_UNAVAILABLE;
 }
 
-/* The outcome does not tell whether it was the count or the sum: a sum that no window could hold is
- * told apart, else both limits are named. */
-static bool window_reasons(const florin_window_limit_t *limit, const florin_transfer_t *transfer,
-                           florin_arena_t *arena, Florin__V1__RiskReason **reasons, size_t *count)
+/* The maxima that the books counted, under their locks. */
+static bool window_reasons(const florin_transfer_outcome_t *outcome, florin_arena_t *arena,
+                           Florin__V1__RiskReason **reasons, size_t *count)
 {
     Florin__V1__RiskReason *list = florin_arena_calloc(arena, 2, sizeof(*list));
     if (!list)
         return false;
-    if (transfer->amount <= limit->sum_max)
+    if (outcome->passes_window_count)
         list[(*count)++] = FLORIN__V1__RISK_REASON__RISK_REASON_WINDOW_COUNT_ABOVE_MAXIMUM;
-    if (limit->sum_max < FLORIN_LEDGER_AMOUNT_MAX)
+    if (outcome->passes_window_sum)
         list[(*count)++] = FLORIN__V1__RISK_REASON__RISK_REASON_WINDOW_SUM_ABOVE_MAXIMUM;
     *reasons = list;
     return true;
 }
 
 bool florin_verdicts_reasons(const florin_verdicts_t *self, size_t index,
-                             const florin_transfer_t *transfer, florin_arena_t *arena,
+                             const florin_transfer_event_t *event,
+                             const florin_transfer_outcome_t *outcome, florin_arena_t *arena,
                              Florin__V1__RiskReason **reasons, size_t *count)
 {
     *reasons = NULL;
     *count = 0;
-    if (!self->reply)
-        return true;
+    if (event->verdict != FLORIN_VERDICT_DECLINED)
+        return window_reasons(outcome, arena, reasons, count);
     const Florin__V1__Assessment *assessment = self->reply->assess_transfers->assessments[index];
-    if (assessment->n_reasons > 0) {
-        *reasons = assessment->reasons;
-        *count = assessment->n_reasons;
-        return true;
-    }
-    const florin_window_limit_t key = {.account_id = transfer->debit_account_id};
-    const florin_window_limit_t *limit =
-        bsearch(&key, self->limits, self->limits_count, sizeof(self->limits[0]), compare_limits);
-    return !limit || window_reasons(limit, transfer, arena, reasons, count);
+    *reasons = assessment->reasons;
+    *count = assessment->n_reasons;
+    return true;
 }
