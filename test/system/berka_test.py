@@ -20,7 +20,7 @@ ROUNDING_MAX = 30
 
 
 @unittest.skipUnless((FOLDER / "trans.asc").exists(),
-                     f"left out: the bank's books are not in {FOLDER} (FLORIN_BERKA names them)")
+                     f"the bank's books are not in {FOLDER} (FLORIN_BERKA names them)")
 class BerkaTest(SystemTest):
     @classmethod
     def setUpClass(cls):
@@ -94,8 +94,8 @@ class BerkaTest(SystemTest):
         before = self.cluster.florin("trial-balance").stdout
 
         again_accounts, again = self.bring_in()
-        self.assertEqual((int(again["created"]), int(again["exists"])), (0, len(self.transactions)))
-        self.assertEqual((int(again_accounts["created"]), int(again_accounts["exists"])),
+        self.assertEqual((int(again["created"]), int(again["existed"])), (0, len(self.transactions)))
+        self.assertEqual((int(again_accounts["created"]), int(again_accounts["existed"])),
                          (0, int(accounts["created"])))
         self.assertEqual(self.cluster.florin("trial-balance").stdout, before)
         self.check_sums()

@@ -24,7 +24,7 @@ DONE = {"store_decided", "store_committed_some", "store_committed_some:2", "stor
 
 
 @unittest.skipUnless((BIN / "florin-transactions").exists(),
-                     f"left out: no build with failpoints in {BIN} (make failpoints)")
+                     f"no build with failpoints in {BIN} (make failpoints)")
 class CrashTest(SystemTest):
     BIN = BIN
     SHARDS = 3
