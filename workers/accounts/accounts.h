@@ -2,8 +2,7 @@
 #ifndef FLORIN_ACCOUNTS_H
 #define FLORIN_ACCOUNTS_H
 
-#include "store/store.h"
-#include "workers/runtime/worker.h"
+#include "workers/runtime/lookup.h"
 
 #define FLORIN_STATEMENT_LIMIT_DEFAULT 100
 
@@ -15,7 +14,7 @@ typedef struct {
     florin_account_outcome_t outcomes[FLORIN_BATCH_EVENTS_MAX];
     florin_store_request_t requests[FLORIN_BATCH_REQUESTS_MAX];
     florin_call_t *merged[FLORIN_BATCH_REQUESTS_MAX]; /* the calls behind `requests` */
-    florin_id_t ids[FLORIN_BATCH_EVENTS_MAX];
+    florin_lookup_t lookup;
     florin_statement_entry_t entries[FLORIN_STATEMENT_ENTRIES_MAX];
     florin_trial_row_t rows[FLORIN_TRIAL_ROWS_MAX];
 } florin_accounts_t;

@@ -3,8 +3,7 @@
 #define FLORIN_TRANSACTIONS_H
 
 #include "client/florin.h"
-#include "store/store.h"
-#include "workers/runtime/worker.h"
+#include "workers/runtime/lookup.h"
 
 /* What risk said of a batch: one answer, held until the next batch. */
 typedef struct {
@@ -27,7 +26,7 @@ typedef struct {
     florin_transfer_outcome_t outcomes[FLORIN_BATCH_EVENTS_MAX];
     florin_store_request_t requests[FLORIN_BATCH_REQUESTS_MAX];
     florin_call_t *merged[FLORIN_BATCH_REQUESTS_MAX]; /* the calls behind `requests` */
-    florin_id_t ids[FLORIN_BATCH_EVENTS_MAX];
+    florin_lookup_t lookup;
     florin_entry_t entries[FLORIN_BATCH_EVENTS_MAX];
 } florin_transactions_t;
 
