@@ -82,6 +82,7 @@ static int read_list(florin_session_t *control, list_t *list, florin_error_t *er
     if (list->shards && list->count == count)
         return 0;
     florin_admin_shards_free(&list->shards, list->count);
+    *list = (list_t){0};
     return florin_error_set(error, FLORIN_ERROR_MEMORY, "no memory for the list of shards");
 }
 

@@ -60,7 +60,8 @@ static inline florin_shards_t florin_shards_of(size_t shard)
 
 static inline florin_shards_t florin_store_all_shards(const florin_store_t *self)
 {
-    return ~(florin_shards_t)0 >> (FLORIN_SHARDS_MAX - self->shards_count);
+    size_t none = FLORIN_SHARDS_MAX - self->shards_count;
+    return none < FLORIN_SHARDS_MAX ? ~(florin_shards_t)0 >> none : 0;
 }
 
 /* Waits for the rounds under way on some shards. */

@@ -48,17 +48,17 @@ static int read_file(const folder_t *self, migration_t *file, florin_error_t *er
 {
     char path[PATH_BYTES + FILE_NAME_BYTES + 2];
     snprintf(path, sizeof path, "%s/%s", self->folder, file->name);
+    file->sql = malloc(FILE_BYTES_MAX + 1);
+    if (!file->sql)
+        return florin_error_set(error, FLORIN_ERROR_MEMORY, "%s: no memory to read it", path);
     FILE *stream = fopen(path, "rbe");
     if (!stream)
         return florin_error_set(error, FLORIN_ERROR_SYSTEM, "%s: %s", path, strerror(errno));
     int result = 0;
-    file->sql = malloc(FILE_BYTES_MAX + 1);
-    size_t size = file->sql ? fread(file->sql, 1, FILE_BYTES_MAX + 1, stream) : 0;
-    if (!file->sql)
-        result = florin_error_set(error, FLORIN_ERROR_MEMORY, "%s: no memory to read it", path);
-    else if (ferror(stream))
+    size_t size = fread(file->sql, 1, FILE_BYTES_MAX, stream);
+    if (ferror(stream))
         result = florin_error_set(error, FLORIN_ERROR_SYSTEM, "%s: cannot be read", path);
-    else if (size > FILE_BYTES_MAX)
+    else if (fgetc(stream) != EOF)
         result = florin_error_set(error, FLORIN_ERROR_TOO_LARGE, "%s: larger than %u bytes", path,
                                   FILE_BYTES_MAX);
     else if (memchr(file->sql, '\0', size))
@@ -82,34 +82,38 @@ static int is_migration(const struct dirent *entry)
            strcmp(name + length - 4, ".sql") == 0;
 }
 
+/* Takes the next file of the folder. */
+static int add_file(folder_t *self, const char *name, florin_error_t *error)
+{
+    migration_t *file = &self->files[self->count++];
+    int length = snprintf(file->name, sizeof file->name, "%s", name);
+    assert(length > 0 && length < FILE_NAME_BYTES); /* by is_migration */
+    file->version = (unsigned)strtoul(file->name, NULL, 10);
+    if (file->version != self->count || file->version > MIGRATIONS_MAX)
+        return florin_error_set(error, FLORIN_ERROR_CONFIG,
+                                "%s/%s: number %zu was expected here; each number is used once, "
+                                "none is left out",
+                                self->folder, file->name, self->count);
+    return read_file(self, file, error);
+}
+
 static int folder_read(folder_t *self, const char *folder, const char *kind, florin_error_t *error)
 {
     struct dirent **entries = NULL;
     int length = snprintf(self->folder, sizeof self->folder, "%s/%s", folder, kind);
-    int found = length < 0 || (size_t)length >= sizeof self->folder
-                    ? -1
-                    : scandir(self->folder, &entries, is_migration, alphasort);
+    if (length < 0 || (size_t)length >= sizeof self->folder)
+        return florin_error_set(error, FLORIN_ERROR_INVALID, "the folder's path is too long");
+    self->files = calloc(MIGRATIONS_MAX + 1, sizeof *self->files);
+    if (!self->files)
+        return florin_error_set(error, FLORIN_ERROR_MEMORY, "no memory for migrations");
+    int found = scandir(self->folder, &entries, is_migration, alphasort);
     if (found < 0)
         return florin_error_set(error, FLORIN_ERROR_SYSTEM, "%s: %s", self->folder,
                                 strerror(errno));
     int result = 0;
-    self->files = calloc((size_t)found + 1, sizeof *self->files);
-    if (!self->files)
-        result = florin_error_set(error, FLORIN_ERROR_MEMORY, "no memory for migrations");
-    for (int i = 0; i < found && result == 0; i++) {
-        migration_t *file = &self->files[self->count++];
-        int name_length = snprintf(file->name, sizeof file->name, "%s", entries[i]->d_name);
-        assert(name_length > 0 && name_length < FILE_NAME_BYTES); /* by is_migration */
-        file->version = (unsigned)strtoul(file->name, NULL, 10);
-        if (file->version != self->count || file->version > MIGRATIONS_MAX)
-            result = florin_error_set(error, FLORIN_ERROR_CONFIG,
-                                      "%s/%s: number %zu was expected here; each number is used "
-                                      "once, none is left out",
-                                      self->folder, file->name, self->count);
-        else
-            result = read_file(self, file, error);
-    }
-    if (result == 0 && found == 0)
+    for (int i = 0; i < found && result == 0; i++)
+        result = add_file(self, entries[i]->d_name, error);
+    if (found == 0)
         result =
             florin_error_set(error, FLORIN_ERROR_CONFIG, "%s: holds no migrations", self->folder);
     for (int i = 0; i < found; i++)

@@ -180,13 +180,17 @@ static void collect(florin_session_t *self)
 /* Moves bytes both ways and takes what has come. Returns the events to poll for. */
 static short pump(florin_session_t *self)
 {
+    if (!self->waiting)
+        return 0;
     int unsent = PQflush(self->pg);
     if (unsent < 0 || !PQconsumeInput(self->pg)) {
         lose(self, FLORIN_ERROR_UNAVAILABLE, PQerrorMessage(self->pg));
         return 0;
     }
     collect(self);
-    return (short)(unsent > 0 ? POLLIN | POLLOUT : POLLIN);
+    if (unsent > 0)
+        return POLLIN | POLLOUT;
+    return POLLIN;
 }
 
 static int remaining_ms(uint64_t deadline_ms)
@@ -203,7 +207,7 @@ void florin_sessions_wait(florin_session_t **sessions, size_t count, uint64_t de
         struct pollfd polls[FLORIN_SHARDS_MAX];
         nfds_t open = 0;
         for (size_t i = 0; i < count; i++) {
-            short events = sessions[i]->waiting ? pump(sessions[i]) : 0;
+            short events = pump(sessions[i]);
             if (sessions[i]->waiting)
                 polls[open++] = (struct pollfd){.fd = PQsocket(sessions[i]->pg), .events = events};
         }

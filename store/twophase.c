@@ -50,14 +50,19 @@ char *florin_gid_format(const florin_gid_t *gid, char text[FLORIN_GID_BYTES])
 
 bool florin_gid_parse(const char *text, florin_gid_t *gid)
 {
-    char batch[FLORIN_ID_TEXT_BYTES], again[FLORIN_GID_BYTES];
-    *gid = (florin_gid_t){0};
-    if (sscanf(text, GID_PREFIX "%2zu:%36[-0-9a-f]:%2zu", &gid->home, batch, &gid->shard) != 3)
+    char batch[FLORIN_ID_TEXT_BYTES], again[FLORIN_GID_BYTES], *end;
+    if (strncmp(text, GID_PREFIX, strlen(GID_PREFIX)) != 0)
         return false;
-    if (gid->home >= FLORIN_SHARDS_MAX || gid->shard >= FLORIN_SHARDS_MAX ||
-        florin_id_parse(batch, "batch", &gid->batch, NULL) != 0)
+    gid->home = strtoul(text + strlen(GID_PREFIX), &end, 10);
+    if (*end++ != ':' || strlen(end) < FLORIN_ID_TEXT_BYTES)
         return false;
-    return strcmp(text, florin_gid_format(gid, again)) == 0;
+    memcpy(batch, end, FLORIN_ID_TEXT_BYTES - 1);
+    batch[FLORIN_ID_TEXT_BYTES - 1] = '\0';
+    gid->shard = strtoul(end + FLORIN_ID_TEXT_BYTES, NULL, 10);
+    /* What was read leniently is held against the one way of writing it. */
+    return gid->home < FLORIN_SHARDS_MAX && gid->shard < FLORIN_SHARDS_MAX &&
+           florin_id_parse(batch, "batch", &gid->batch, NULL) == 0 &&
+           strcmp(text, florin_gid_format(gid, again)) == 0;
 }
 
 static size_t lowest(florin_shards_t shards)
@@ -153,10 +158,7 @@ static bool write_and_prepare(florin_batch_t *self, size_t home)
         if (i != home)
             add_command(self, i, "PREPARE TRANSACTION");
         florin_session_sync(&store->shards[i]);
-        if (i == home)
-            FLORIN_FAILPOINT("store_written");
-        else
-            FLORIN_FAILPOINT("store_prepared_some");
+        FLORIN_FAILPOINT(i == home ? "store_written" : "store_prepared_some");
     }
     florin_store_wait(store, self->touched, florin_store_deadline(store));
     for (size_t i = home + 1; i < store->shards_count; i++)
