@@ -1,10 +1,10 @@
 #include "lib/config.h"
 
-#include <czmq.h>
 #include <errno.h>
 #include <inttypes.h>
 
 #include "lib/file.h"
+#include "lib/zpl.h"
 
 #define PATH_BYTES_MAX 512
 /* How deep names may nest; the longest path of a setting has two. */
@@ -22,13 +22,11 @@ int florin_config_load(const char *path, florin_config_t **config, florin_error_
     int rc = florin_file_read(path, 0, &text, error);
     if (rc != FLORIN_OK)
         return rc;
-    zconfig_t *root = zconfig_str_load(text);
+    zconfig_t *root = NULL;
+    rc = florin_zpl_load(text, path, &root, error);
     free(text);
-    if (!root)
-        return florin_error_set(error, FLORIN_ERROR_CONFIG,
-                                "%s is no ZPL file (\"name = value\", four spaces a level): "
-                                "zconfig has printed the line",
-                                path);
+    if (rc != FLORIN_OK)
+        return rc;
     florin_config_t *self = calloc(1, sizeof *self);
     char *copy = strdup(path);
     if (!self || !copy) {

@@ -9,7 +9,7 @@
 
 typedef struct florin_config florin_config_t;
 
-/* Reads a file. An error names the file, and the line where zconfig knows it. */
+/* Reads a file. An error names the file and the line. */
 int florin_config_load(const char *path, florin_config_t **config,
                        florin_error_t *error) FLORIN_MUST_USE;
 void florin_config_destroy(florin_config_t **self_p);

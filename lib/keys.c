@@ -9,6 +9,7 @@
 #include "lib/clock.h"
 #include "lib/file.h"
 #include "lib/log.h"
+#include "lib/zpl.h"
 
 #define NAME_BYTES_MAX    63
 #define KEY_BYTES         32
@@ -112,8 +113,9 @@ int florin_keys_load(const char *path, zcert_t **cert, florin_error_t *error)
     uint8_t secret_key[KEY_BYTES] = {0};
     uint8_t public_key[KEY_BYTES] = {0};
     uint8_t expected[KEY_BYTES] = {0};
-    zconfig_t *root = zconfig_str_load(text);
-    bool valid = root && decode_key(root, "curve/secret-key", secret_key) &&
+    zconfig_t *root = NULL;
+    bool valid = florin_zpl_load(text, path, &root, NULL) == FLORIN_OK &&
+                 decode_key(root, "curve/secret-key", secret_key) &&
                  decode_key(root, "curve/public-key", public_key) &&
                  crypto_scalarmult_curve25519_base(expected, secret_key) == 0 &&
                  sodium_memcmp(expected, public_key, KEY_BYTES) == 0;
@@ -135,8 +137,9 @@ int florin_keys_load_public(const char *path, char public_text[41], florin_error
     if (rc != FLORIN_OK)
         return rc;
     uint8_t key[KEY_BYTES];
-    zconfig_t *root = zconfig_str_load(text);
-    if (!root || !decode_key(root, "curve/public-key", key))
+    zconfig_t *root = NULL;
+    if (florin_zpl_load(text, path, &root, NULL) != FLORIN_OK ||
+        !decode_key(root, "curve/public-key", key))
         rc = florin_error_set(error, FLORIN_ERROR_CONFIG, "%s is no public key file", path);
     else
         (void)zmq_z85_encode(public_text, key, KEY_BYTES);

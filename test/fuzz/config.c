@@ -6,17 +6,6 @@
 
 #include "test/fuzz/fuzz.h"
 
-int LLVMFuzzerInitialize(int *argc, char ***argv);
-
-/* zconfig prints what it can't read; millions of times, that is the slowest part. */
-int LLVMFuzzerInitialize(int *argc, char ***argv)
-{
-    (void)argc;
-    (void)argv;
-    HOLDS(freopen("/dev/null", "w", stdout));
-    return 0;
-}
-
 static void count(void *arg, const char *name, const char *value)
 {
     size_t *seen = arg;
