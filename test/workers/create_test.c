@@ -1,0 +1,261 @@
+/* How the transactions worker makes one batch of many requests, and each its reply of the outcomes.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* Of one program only: compiled into its test, which stands in for risk and for the books. */
+#include "workers/transactions/create.c" /* NOLINT(bugprone-suspicious-include) */
+
+#define CALLS      5
+#define EVENTS_MAX 4
+
+static florin_transactions_t *worker;
+static florin_arena_t *arena;
+static florin_call_t calls[CALLS];
+static Florin__V1__Request requests[CALLS];
+static Florin__V1__Reply replies[CALLS];
+static Florin__V1__CreateTransfersRequest bodies[CALLS];
+static Florin__V1__LookupTransfersRequest other;
+static Florin__V1__Transfer transfers[CALLS][EVENTS_MAX];
+static Florin__V1__Transfer *lists[CALLS][EVENTS_MAX];
+
+static size_t risk_events, books_requests;
+static int books_code;          /* of the batch as a whole */
+static size_t away_request = 9; /* the one whose shard is away */
+
+void florin_verdicts_ask(florin_verdicts_t *self, Florin__V1__Transfer **wires,
+                         florin_transfer_event_t *events, size_t count)
+{
+    (void)self;
+    risk_events = count;
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal(wires[i]->amount, events[i].transfer.amount);
+        events[i].verdict = FLORIN_VERDICT_APPROVED;
+    }
+}
+
+bool florin_verdicts_reasons(const florin_verdicts_t *self, size_t index,
+                             const florin_transfer_event_t *event,
+                             const florin_transfer_outcome_t *outcome, florin_arena_t *in,
+                             Florin__V1__RiskReason **reasons, size_t *count)
+{
+    (void)self;
+    assert_ptr_equal(event, &worker->events[index]);
+    assert_ptr_equal(outcome, &worker->outcomes[index]);
+    *reasons = florin_arena_calloc(in, 1, sizeof(**reasons));
+    (*reasons)[0] = FLORIN__V1__RISK_REASON__RISK_REASON_DEBIT_ACCOUNT_BLOCKED;
+    *count = 1;
+    return true;
+}
+
+/* The outcome's timestamp is the transfer's amount; 13 is declined, 21 failed for it before. */
+int florin_store_create_transfers(florin_store_t *self, florin_ledger_t *ledger,
+                                  const florin_transfer_event_t *events,
+                                  florin_transfer_outcome_t *outcomes,
+                                  florin_store_request_t *asked, size_t asked_count,
+                                  const florin_window_limit_t *limits, size_t limits_count,
+                                  florin_error_t *error)
+{
+    assert_true(!self && !ledger && limits && limits_count == 0);
+    books_requests = asked_count;
+    if (books_code)
+        return florin_error_set(error, books_code, "the books are away");
+    for (size_t i = 0, event = 0; i < asked_count; i++) {
+        assert_int_equal(asked[i].error.code, 0);
+        assert_int_not_equal(asked[i].events_count, 0);
+        for (size_t k = 0; k < asked[i].events_count; k++, event++) {
+            uint64_t amount = events[event].transfer.amount;
+            outcomes[event] = (florin_transfer_outcome_t){.timestamp = amount};
+            if (amount == 13)
+                outcomes[event].result = FLORIN_TRANSFER_RISK_DECLINED;
+            if (amount == 21) {
+                outcomes[event].result = FLORIN_TRANSFER_ID_ALREADY_FAILED;
+                outcomes[event].first_result = FLORIN_TRANSFER_RISK_DECLINED;
+            }
+        }
+        if (i == away_request)
+            florin_error_set(&asked[i].error, FLORIN_ERROR_UNAVAILABLE, "shard is away");
+    }
+    return 0;
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    worker = calloc(1, sizeof(*worker));
+    arena = florin_arena_new(65536);
+    risk_events = books_requests = 0;
+    books_code = 0;
+    away_request = 9;
+    for (size_t i = 0; i < CALLS; i++) {
+        florin__v1__request__init(&requests[i]);
+        florin__v1__reply__init(&replies[i]);
+        florin__v1__create_transfers_request__init(&bodies[i]);
+        calls[i] = (florin_call_t){.request = &requests[i], .reply = &replies[i]};
+        replies[i].status = FLORIN__V1__STATUS__STATUS_INTERNAL;
+    }
+    return worker && arena ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    florin_arena_destroy(&arena);
+    free(worker);
+    return 0;
+}
+
+/* A request of `count` transfers, with the amounts `first` and on. */
+static void request(size_t call, size_t count, uint64_t first)
+{
+    for (size_t i = 0; i < count; i++) {
+        florin__v1__transfer__init(&transfers[call][i]);
+        transfers[call][i].amount = first + i;
+        lists[call][i] = &transfers[call][i];
+    }
+    bodies[call].n_transfers = count;
+    bodies[call].transfers = lists[call];
+    requests[call].operation_case = FLORIN__V1__REQUEST__OPERATION_CREATE_TRANSFERS;
+    requests[call].create_transfers = &bodies[call];
+}
+
+static void run(void)
+{
+    florin_transactions_create(worker, calls, CALLS, arena);
+}
+
+static void expect(size_t call, Florin__V1__Status status, const char *message)
+{
+    assert_string_equal(replies[call].message, message);
+    assert_int_equal(replies[call].status, status);
+    assert_int_equal(replies[call].result_case, status == FLORIN__V1__STATUS__STATUS_OK
+                                                    ? FLORIN__V1__REPLY__RESULT_CREATE_TRANSFERS
+                                                    : FLORIN__V1__REPLY__RESULT__NOT_SET);
+}
+
+static void expect_created(size_t call, size_t count, uint64_t first)
+{
+    expect(call, FLORIN__V1__STATUS__STATUS_OK, "");
+    assert_int_equal(replies[call].create_transfers->n_results, count);
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(replies[call].create_transfers->results[i]->timestamp, first + i);
+}
+
+static void test_one_batch_of_many_requests(void **state)
+{
+    (void)state;
+    request(0, 2, 100);
+    request(1, 1, 200);
+    request(2, 0, 0); /* nothing to do is done */
+    request(3, EVENTS_MAX, 300);
+    run();
+    assert_int_equal(risk_events, 3 + EVENTS_MAX);
+    assert_int_equal(books_requests, 3);
+    expect_created(0, 2, 100);
+    expect_created(1, 1, 200);
+    expect_created(2, 0, 0);
+    expect_created(3, EVENTS_MAX, 300);
+    expect(4, FLORIN__V1__STATUS__STATUS_INTERNAL, ""); /* left alone */
+}
+
+static void test_a_field_out_of_range_fails_its_request_alone(void **state)
+{
+    (void)state;
+    static uint8_t short_id[15];
+    request(0, 1, 100);
+    request(1, 3, 200);
+    transfers[1][2].id = (ProtobufCBinaryData){.len = sizeof(short_id), .data = short_id};
+    request(2, 2, 300);
+    request(3, 1, FLORIN_LEDGER_AMOUNT_MAX + 1);
+    request(4, 1, FLORIN_LEDGER_AMOUNT_MAX);
+    run();
+    assert_int_equal(risk_events, 4);
+    assert_int_equal(books_requests, 3);
+    expect_created(0, 1, 100);
+    expect(1, FLORIN__V1__STATUS__STATUS_BAD_REQUEST,
+           "transfers[2].id: 15 bytes; it has 16, or none for zero");
+    expect_created(2, 2, 300);
+    expect(3, FLORIN__V1__STATUS__STATUS_BAD_REQUEST,
+           "transfers[0].amount: 9223372036854775808; it is at most 9223372036854775807");
+    expect_created(4, 1, FLORIN_LEDGER_AMOUNT_MAX);
+}
+
+static void test_a_shard_that_is_away_fails_its_request_alone(void **state)
+{
+    (void)state;
+    request(0, 1, 100);
+    request(2, 2, 200);
+    request(4, 1, 300);
+    away_request = 1;
+    run();
+    expect_created(0, 1, 100);
+    expect(2, FLORIN__V1__STATUS__STATUS_UNAVAILABLE, "shard is away");
+    expect_created(4, 1, 300);
+}
+
+static void test_all_fail_with_the_batch(void **state)
+{
+    (void)state;
+    request(0, 1, 100);
+    request(1, 0, 0);
+    request(4, 1, 300);
+    books_code = FLORIN_ERROR_CONFLICT;
+    run();
+    expect(0, FLORIN__V1__STATUS__STATUS_UNAVAILABLE, "the books are away");
+    expect_created(1, 0, 0);
+    expect(4, FLORIN__V1__STATUS__STATUS_UNAVAILABLE, "the books are away");
+}
+
+static void test_refusals_say_why(void **state)
+{
+    (void)state;
+    request(0, 2, 13);
+    request(1, 1, 21);
+    run();
+    Florin__V1__TransferResult **results = replies[0].create_transfers->results;
+    assert_int_equal(results[0]->result,
+                     FLORIN__V1__CREATE_TRANSFER_RESULT__CREATE_TRANSFER_RESULT_RISK_DECLINED);
+    assert_int_equal(results[0]->n_reasons, 1);
+    assert_int_equal(results[1]->result,
+                     FLORIN__V1__CREATE_TRANSFER_RESULT__CREATE_TRANSFER_RESULT_CREATED);
+    assert_int_equal(results[1]->n_reasons, 0);
+    results = replies[1].create_transfers->results;
+    assert_int_equal(results[0]->result,
+                     FLORIN__V1__CREATE_TRANSFER_RESULT__CREATE_TRANSFER_RESULT_ID_ALREADY_FAILED);
+    assert_int_equal(results[0]->first_result,
+                     FLORIN__V1__CREATE_TRANSFER_RESULT__CREATE_TRANSFER_RESULT_RISK_DECLINED);
+    assert_int_equal(results[0]->n_reasons, 0);
+}
+
+static void test_other_operations_cost_nothing(void **state)
+{
+    (void)state;
+    florin__v1__lookup_transfers_request__init(&other);
+    requests[1].operation_case = FLORIN__V1__REQUEST__OPERATION_LOOKUP_TRANSFERS;
+    requests[1].lookup_transfers = &other;
+    run();
+    assert_int_equal(books_requests, 0);
+    for (size_t i = 0; i < CALLS; i++)
+        expect(i, FLORIN__V1__STATUS__STATUS_INTERNAL, "");
+}
+
+#define BATCH(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        BATCH(test_one_batch_of_many_requests),
+        BATCH(test_a_field_out_of_range_fails_its_request_alone),
+        BATCH(test_a_shard_that_is_away_fails_its_request_alone),
+        BATCH(test_all_fail_with_the_batch),
+        BATCH(test_refusals_say_why),
+        BATCH(test_other_operations_cost_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
