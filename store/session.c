@@ -301,20 +301,22 @@ static bool await_connection(florin_session_t *self, uint64_t deadline_ms)
 }
 
 /* What a session of the books needs. Statements are planned once, for any parameters, and never
- * read a whole table: a plan made while the tables were empty has to stay good. The last but one
- * lets a server notice that nobody waits for an answer any more. */
+ * read a whole table: a plan made while the tables were empty has to stay good. A worker that
+ * stalls in the middle of a batch must not keep its locks from others: the server ends its session.
+ * The last but one lets a server notice that nobody waits for an answer any more. */
 static int set_up(florin_session_t *self, const florin_session_timeouts_t *timeouts,
                   uint64_t deadline_ms, florin_error_t *error)
 {
     char sql[512];
     snprintf(sql, sizeof sql,
              "SET statement_timeout = %u; SET lock_timeout = %u;"
-             "SET idle_in_transaction_session_timeout = '60s'; SET jit = off;"
+             "SET idle_in_transaction_session_timeout = %u; SET jit = off;"
              "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off;"
              "SET client_connection_check_interval = '1s';"
              "SELECT set_config('synchronous_commit', 'on', false)"
              " WHERE current_setting('synchronous_commit') = 'off'",
-             timeouts->statement_timeout_ms, timeouts->lock_timeout_ms);
+             timeouts->statement_timeout_ms, timeouts->lock_timeout_ms,
+             timeouts->statement_timeout_ms);
     return florin_session_script(self, sql, deadline_ms, error);
 }
 
