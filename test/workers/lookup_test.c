@@ -202,6 +202,27 @@ static void test_a_lone_request_is_read_once(void **state)
     assert_int_equal(reads, 1);
 }
 
+/* Reads one by one may take long: those that nobody waits for any more are left out. */
+static void test_expired_requests_are_not_read_again(void **state)
+{
+    (void)state;
+    static const Florin__V1__RequestContext context = {.ttl_ms = 5};
+    request(0, "9");
+    request(1, "2");
+    request(2, "4");
+    request(3, "6");
+    calls[1].context = calls[2].context = &context;
+    calls[1].deadline_ms = 1;
+    calls[2].deadline_ms = UINT64_MAX;
+    run();
+    expect(0, UNAVAILABLE, "shard is away");
+    expect(1, FLORIN__V1__STATUS__STATUS_EXPIRED,
+           "not begun: it had 5 ms to live, and waited longer for its turn");
+    expect(2, OK, "4");
+    expect(3, OK, "6");
+    assert_int_equal(reads, 4);
+}
+
 static void test_no_room_for_a_reply(void **state)
 {
     (void)state;
@@ -223,6 +244,7 @@ int main(void)
         ASKED(test_what_is_no_id_fails_its_request_alone),
         ASKED(test_a_shard_that_is_away_fails_those_who_ask_for_it),
         ASKED(test_a_lone_request_is_read_once),
+        ASKED(test_expired_requests_are_not_read_again),
         ASKED(test_no_room_for_a_reply),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

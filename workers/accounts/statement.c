@@ -64,6 +64,7 @@ void florin_accounts_statement(florin_accounts_t *self, florin_call_t *calls, si
                                florin_arena_t *arena)
 {
     for (size_t i = 0; i < count; i++)
-        if (calls[i].request->operation_case == FLORIN__V1__REQUEST__OPERATION_STATEMENT)
+        if (calls[i].request->operation_case == FLORIN__V1__REQUEST__OPERATION_STATEMENT &&
+            !florin_call_expired(&calls[i], arena))
             answer(self, &calls[i], arena);
 }

@@ -1,6 +1,5 @@
 #include "workers/runtime/batch.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -87,14 +86,9 @@ static admission_t unpack_context(batch_t *self, florin_job_t *job, florin_call_
                          "the broker sent a context that this worker can't read");
         return REFUSED;
     }
-    uint64_t waited_ms = florin_clock_ms() - job->arrived_ms;
-    if (call->context->ttl_ms > 0 && waited_ms >= call->context->ttl_ms) {
-        florin_call_fail(call, self->arena, FLORIN__V1__STATUS__STATUS_EXPIRED,
-                         "not begun: it waited %" PRIu64 " ms for its turn and had %u ms to live",
-                         waited_ms, call->context->ttl_ms);
-        return REFUSED;
-    }
-    return ADMITTED;
+    if (call->context->ttl_ms > 0)
+        call->deadline_ms = job->arrived_ms + call->context->ttl_ms;
+    return florin_call_expired(call, self->arena) ? REFUSED : ADMITTED;
 }
 
 static admission_t unpack_request(batch_t *self, florin_job_t *job, florin_call_t *call)

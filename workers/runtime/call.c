@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "lib/clock.h"
 #include "workers/runtime/worker.h"
 
 static char no_room[] = "no room for a message";
@@ -52,6 +53,16 @@ void florin_call_fail_operation(florin_call_t *call, florin_arena_t *arena, cons
     else
         florin_call_fail(call, arena, FLORIN__V1__STATUS__STATUS_BAD_REQUEST,
                          "operation: none that service %s knows", service);
+}
+
+bool florin_call_expired(florin_call_t *call, florin_arena_t *arena)
+{
+    if (call->deadline_ms == 0 || florin_clock_ms() < call->deadline_ms)
+        return false;
+    florin_call_fail(call, arena, FLORIN__V1__STATUS__STATUS_EXPIRED,
+                     "not begun: it had %u ms to live, and waited longer for its turn",
+                     call->context->ttl_ms);
+    return true;
 }
 
 void florin_call_fail_memory(florin_call_t *call, florin_arena_t *arena)

@@ -78,8 +78,10 @@ void florin_lookup_run(florin_lookup_t *self, const florin_lookup_kind_t *kind,
     /* Once more, one by one, so that a shard which is away fails only those who ask for something
      * on it. (Its absence costs time once: the store doesn't try again until a pause is over.) */
     for (size_t i = 0; i < merged; i++) {
-        if (merged == 1 || read_calls(self, i, i + 1, ids, arena, &error))
-            florin_call_fail_error(self->asked[i].call, arena, &error);
+        florin_call_t *call = self->asked[i].call;
+        if (merged == 1 ||
+            (!florin_call_expired(call, arena) && read_calls(self, i, i + 1, ids, arena, &error)))
+            florin_call_fail_error(call, arena, &error);
         ids += self->asked[i].ids_count;
     }
 }

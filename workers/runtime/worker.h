@@ -17,6 +17,7 @@ typedef struct {
     /* Whole and unpacked; the operation may be any or none. */
     const Florin__V1__Request *request;
     const Florin__V1__RequestContext *context; /* never NULL */
+    uint64_t deadline_ms; /* florin_clock_ms when nobody waits for the reply any more; 0: never */
     /* Initialised, request_id set, status INTERNAL: the handler fills it. */
     Florin__V1__Reply *reply;
 } florin_call_t;
@@ -61,6 +62,10 @@ void florin_call_fail_error(florin_call_t *call, florin_arena_t *arena,
 
 /* BAD_REQUEST for a request without an operation, or with one that `service` does not have. */
 void florin_call_fail_operation(florin_call_t *call, florin_arena_t *arena, const char *service);
+
+/* Whether the call's time ran out; then it is answered EXPIRED. For a handler that works on calls
+ * one after the other: ask before each. */
+bool florin_call_expired(florin_call_t *call, florin_arena_t *arena);
 
 /* Says that the batch's arena had no room for the reply. */
 void florin_call_fail_memory(florin_call_t *call, florin_arena_t *arena);
