@@ -127,6 +127,15 @@ static size_t living(const florin_batch_t *self)
     return count;
 }
 
+/* What was in the way may be the locks of a batch whose worker died: nobody but us might end it. */
+static void clear_the_way(florin_batch_t *self)
+{
+    florin_error_t error;
+    size_t resolved;
+    if (florin_store_resolve(self->store, &resolved, &error) != 0)
+        florin_log(FLORIN_LOG_WARN, "resolve_failed", "%s", error.message);
+}
+
 /* Each turn of the loop ends it, counts a try, or leaves fewer requests. */
 static void run(florin_batch_t *self)
 {
@@ -147,6 +156,7 @@ static void run(florin_batch_t *self)
             florin_batch_fail(self, ~(florin_shards_t)0, &error);
             return;
         }
+        clear_the_way(self);
         pause_between(tries);
     }
 }

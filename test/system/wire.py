@@ -150,16 +150,6 @@ class Client:
         assert reply.status == pb.STATUS_OK, reply
         return list(reply.create_transfers.results)
 
-    def insist(self, transfers, seconds=20):
-        """The results by name, asking again as often as the answer is that it is not known."""
-        deadline = time.monotonic() + seconds
-        while True:
-            reply = self.call("transactions", max(0, deadline - time.monotonic()),
-                              create_transfers=pb.CreateTransfersRequest(transfers=transfers))
-            if reply.status == pb.STATUS_OK:
-                return [result_name(r.result) for r in reply.create_transfers.results]
-            assert reply.status in AGAIN, reply
-
     def pay(self, transfer_id, debit, credit, amount, **fields):
         """One transfer's result by name."""
         return result_name(self.transfer(transfer(transfer_id, debit, credit, amount, **fields))[0]
