@@ -59,18 +59,10 @@ typedef struct {
     florin_error_t *error;
 } check_t;
 
-/* True when the pattern is `path`, a slash and a star: it takes any names below. */
-static bool takes_any(const char *pattern, const char *path)
-{
-    size_t length = strlen(pattern);
-    return length >= 2 && strcmp(pattern + length - 2, "/*") == 0 && strlen(path) == length - 2 &&
-           strncmp(pattern, path, length - 2) == 0;
-}
-
 static const florin_setting_t *find_setting(const check_t *check, const char *path)
 {
     for (size_t i = 0; i < check->count; i++)
-        if (strcmp(check->settings[i].path, path) == 0 || takes_any(check->settings[i].path, path))
+        if (strcmp(check->settings[i].path, path) == 0)
             return &check->settings[i];
     return NULL;
 }
@@ -125,24 +117,12 @@ static bool is_repeated(zconfig_t *parent, zconfig_t *item)
     return false;
 }
 
-/* Checks the values of the names below a path that takes any. */
-static int check_any(const check_t *check, const florin_setting_t *setting, zconfig_t *item,
-                     const char *path)
-{
-    int rc = FLORIN_OK;
-    for (zconfig_t *child = zconfig_child(item); child && rc == FLORIN_OK;
-         child = zconfig_next(child))
-        rc = check_value(check, setting, path, zconfig_value(child));
-    return rc;
-}
-
 static int check_below(const check_t *check, zconfig_t *parent, const char *prefix, int depth);
 
 static int check_item(const check_t *check, zconfig_t *parent, zconfig_t *item, const char *path,
                       int depth)
 {
     const florin_setting_t *setting = find_setting(check, path);
-    bool any_below = setting && takes_any(setting->path, path);
     bool section = is_section(check, path);
     if (!setting && !section)
         return fail(check, path, "there is no such setting");
@@ -153,10 +133,8 @@ static int check_item(const check_t *check, zconfig_t *parent, zconfig_t *item, 
      * which nobody who writes one expects. */
     if ((section || setting->type == FLORIN_SETTING_NUMBER) && is_repeated(parent, item))
         return fail(check, path, "is there twice");
-    if ((!setting || any_below) && *zconfig_value(item))
+    if (!setting && *zconfig_value(item))
         return fail(check, path, "is a section and has no value of its own");
-    if (any_below)
-        return check_any(check, setting, item, path);
     int rc = setting ? check_value(check, setting, path, zconfig_value(item)) : FLORIN_OK;
     return rc == FLORIN_OK ? check_below(check, item, path, depth + 1) : rc;
 }
@@ -178,28 +156,13 @@ static int check_below(const check_t *check, zconfig_t *parent, const char *pref
     return FLORIN_OK;
 }
 
-/* The node at a path; a path that ends in a star stands for the first name below. */
-static zconfig_t *locate(const florin_config_t *self, const char *path)
-{
-    size_t length = strlen(path);
-    if (length >= 2 && strcmp(path + length - 2, "/*") == 0) {
-        char section[PATH_BYTES_MAX];
-        int printed = snprintf(section, sizeof section, "%.*s", (int)(length - 2), path);
-        if (printed < 0 || (size_t)printed >= sizeof section)
-            return NULL;
-        zconfig_t *node = zconfig_locate(self->root, section);
-        return node ? zconfig_child(node) : NULL;
-    }
-    return zconfig_locate(self->root, path);
-}
-
 int florin_config_check(const florin_config_t *self, const florin_setting_t *settings, size_t count,
                         florin_error_t *error)
 {
     check_t check = {.config = self, .settings = settings, .count = count, .error = error};
     int rc = check_below(&check, self->root, "", 1);
     for (size_t i = 0; i < count && rc == FLORIN_OK; i++)
-        if (!settings[i].fallback && !locate(self, settings[i].path))
+        if (!settings[i].fallback && !zconfig_locate(self->root, settings[i].path))
             rc = fail(&check, settings[i].path, "is missing, and there is no default");
     return rc;
 }

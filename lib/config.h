@@ -24,8 +24,7 @@ typedef struct {
 } florin_setting_t;
 
 /* Checks the whole file against the table: a name that is not in it, a number that is none or out
- * of range, and a required one that is missing are errors that name file and setting. A table entry
- * whose path ends in a slash and a star takes any names below it. */
+ * of range, and a required one that is missing are errors that name file and setting. */
 int florin_config_check(const florin_config_t *self, const florin_setting_t *settings, size_t count,
                         florin_error_t *error) FLORIN_MUST_USE;
 

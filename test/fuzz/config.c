@@ -18,7 +18,7 @@ static void use(const florin_config_t *config)
     static const florin_setting_t settings[] = {
         {.path = "broker/clients", .type = FLORIN_SETTING_TEXT},
         {.path = "broker/queue", .type = FLORIN_SETTING_NUMBER, .fallback = "5", .max = 100},
-        {.path = "shards/*", .type = FLORIN_SETTING_TEXT, .fallback = ""},
+        {.path = "worker/broker", .type = FLORIN_SETTING_TEXT, .fallback = ""},
     };
     florin_error_t error = {0};
     size_t seen = 0;
@@ -26,7 +26,7 @@ static void use(const florin_config_t *config)
     if (rc == FLORIN_OK) {
         HOLDS(florin_config_text(config, "broker/clients", NULL));
         HOLDS(florin_config_number(config, "broker/queue", 5) <= 100);
-        HOLDS(florin_config_each(config, "shards", count, &seen) == seen);
+        HOLDS(florin_config_each(config, "worker", count, &seen) == seen);
     } else {
         HOLDS(rc == FLORIN_ERROR_CONFIG && error.message[0] != '\0');
     }

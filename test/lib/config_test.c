@@ -10,8 +10,7 @@ static const florin_setting_t settings[] = {
     {.path = "broker/clients", .type = FLORIN_SETTING_TEXT, .fallback = "ipc://clients"},
     {.path = "broker/queue_requests", .type = FLORIN_SETTING_NUMBER, .fallback = "10", .max = 100},
     {.path = "worker/broker", .type = FLORIN_SETTING_TEXT, .fallback = ""},
-    {.path = "shards/*", .type = FLORIN_SETTING_TEXT, .fallback = ""},
-    {.path = "weights/*", .type = FLORIN_SETTING_NUMBER, .fallback = "", .min = 1, .max = 9},
+    {.path = "worker/credit", .type = FLORIN_SETTING_NUMBER, .fallback = "", .min = 1, .max = 9},
 };
 #define SETTINGS (sizeof settings / sizeof settings[0])
 
@@ -54,7 +53,7 @@ static void what_is_missing_has_its_fallback(void **state)
     assert_string_equal(florin_config_text(config, "broker/clients", "ipc://clients"),
                         "ipc://clients");
     assert_int_equal(florin_config_number(config, "broker/queue_requests", 10), 10);
-    assert_int_equal(florin_config_each(config, "shards", NULL, NULL), 0);
+    assert_int_equal(florin_config_each(config, "worker", NULL, NULL), 0);
     florin_config_destroy(&config);
 }
 
@@ -73,14 +72,11 @@ static void repeated_names_are_visited_in_order(void **state)
     assert_int_equal(load("worker\n"
                           "    broker = tcp://one\n"
                           "    broker = tcp://two\n"
-                          "shards\n"
-                          "    1 = b\n"
-                          "    0 = a\n",
+                          "    credit = 1\n",
                           &config, NULL),
                      FLORIN_OK);
-    assert_int_equal(florin_config_each(config, "worker", collect, seen), 2);
-    assert_int_equal(florin_config_each(config, "shards", collect, seen), 2);
-    assert_string_equal(seen, "broker=tcp://one;broker=tcp://two;1=b;0=a;");
+    assert_int_equal(florin_config_each(config, "worker", collect, seen), 3);
+    assert_string_equal(seen, "broker=tcp://one;broker=tcp://two;credit=1;");
     florin_config_destroy(&config);
 }
 
@@ -94,7 +90,6 @@ static void mistakes_are_named(void **state)
         {"broker\n    client = x\n", "broker/client: there is no such setting"},
         {"broker\n    clients\n        x = 1\n", "broker/clients/x: there is no such setting"},
         {"broker = 1\n", "broker: is a section"},
-        {"shards = 1\n", "shards: is a section"},
         {"broker/clients = x\n", "broker/clients: write the name below its section"},
         {"broker\nbroker\n", "broker: is there twice"},
         {"broker\n    queue_requests = 1\n    queue_requests = 2\n", "is there twice"},
@@ -105,7 +100,7 @@ static void mistakes_are_named(void **state)
         {"broker\n    queue_requests = 0x1\n", "is not a number"},
         {"broker\n    queue_requests = \"\"\n", "is not a number"},
         {"broker\n    queue_requests = 18446744073709551617\n", "is not a number"},
-        {"weights\n    accounts = 0\n", "is not a number from 1 to 9"},
+        {"worker\n    credit = 0\n", "is not a number from 1 to 9"},
         {"broker\n  clients = x\n", "/test.conf:2: indent by four spaces a level"},
     };
     for (size_t i = 0; i < sizeof vectors / sizeof vectors[0]; i++) {
@@ -123,15 +118,15 @@ static void required_settings_are_missed(void **state)
     (void)state;
     static const florin_setting_t required[] = {
         {.path = "worker/broker", .type = FLORIN_SETTING_TEXT},
-        {.path = "shards/*", .type = FLORIN_SETTING_TEXT},
+        {.path = "broker/clients", .type = FLORIN_SETTING_TEXT},
     };
     static const struct {
         const char *text, *message;
     } vectors[] = {
         {"", "worker/broker: is missing"},
-        {"worker\n    broker = x\n", "shards/*: is missing"},
-        {"worker\n    broker = x\nshards\n", "shards/*: is missing"},
-        {"worker\n    broker = x\nshards\n    0 = x\n", NULL},
+        {"worker\n    broker = x\n", "broker/clients: is missing"},
+        {"worker\n    broker = x\nbroker\n", "broker/clients: is missing"},
+        {"worker\n    broker = x\nbroker\n    clients = x\n", NULL},
     };
     for (size_t i = 0; i < sizeof vectors / sizeof vectors[0]; i++) {
         florin_config_t *config = NULL;
@@ -162,9 +157,9 @@ static void unreadable_files_are_named(void **state)
 static void garbage_is_survived(void **state)
 {
     (void)state;
-    static const char *const box[] = {"    ", "    ",    "broker", "clients", " = ", "\n",   "\n",
-                                      "\"",   "'",       "#",      "shards",  "1",   "\xff", "/",
-                                      "\t",   "weights", "=",      "@",       "-1",  "\r"};
+    static const char *const box[] = {"    ", "    ",   "broker", "clients", " = ", "\n",   "\n",
+                                      "\"",   "'",      "#",      "worker",  "1",   "\xff", "/",
+                                      "\t",   "credit", "=",      "@",       "-1",  "\r"};
     test_random_t random = test_random_new();
     for (int i = 0; i < 500; i++) {
         char text[512] = "";
