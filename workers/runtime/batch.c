@@ -64,6 +64,8 @@ static void answer(batch_t *self, florin_job_t *job, florin_call_t *call)
     }
     if (zmq_msg_init_size(&job->reply, bytes) == 0)
         florin__v1__reply__pack(call->reply, zmq_msg_data(&job->reply));
+    else
+        zmq_msg_init(&job->reply); /* no memory: an empty body, a reply without a status */
     florin_job_send(self->pair, job);
 }
 
