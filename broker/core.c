@@ -107,7 +107,7 @@ static bool dispatch_next(florin_core_t *core, pool_t *pool, uint64_t now_ms)
     switch (core->out.send_request(core->out.arg, &dispatch)) {
     case FLORIN_SENT:
         pool_end_turn(request);
-        pool_take(core, request);
+        pool_take(request);
         worker_hold(worker, request);
         request->attempt++;
         /* One that heartbeats is judged by its silence; but a reply that it lost must not cost a
@@ -163,7 +163,7 @@ void florin_core_request(florin_core_t *self, const florin_core_request_t *reque
                              .arrived_ms = now_ms,
                              .expires_ms = now_ms + pool->options.ttl_ms};
     }
-    if (taken == NULL || !pool_wait(self, taken, false)) {
+    if (taken == NULL || !pool_hold(self, taken)) {
         free(taken);
         pool->busy++;
         (void)snprintf(message, sizeof message,
@@ -173,7 +173,7 @@ void florin_core_request(florin_core_t *self, const florin_core_request_t *reque
         return;
     }
     self->out.random(self->out.arg, taken->trace_id, sizeof taken->trace_id);
-    pool_hold(self, taken);
+    pool_wait(taken, false);
     wake_by(self, taken->expires_ms);
     dispatch(self, pool, now_ms);
 }
@@ -369,7 +369,7 @@ static void expire_requests(florin_core_t *core, pool_t *pool, uint64_t now_ms)
         next = TAILQ_NEXT(request, age);
         uint64_t since_ms =
             request->arrived_ms > pool->alone_ms ? request->arrived_ms : pool->alone_ms;
-        if (request->lane == NULL)
+        if (!request->waiting)
             continue;
         if (since_ms + core->options.no_worker_ms > now_ms) {
             wake_by(core, since_ms + core->options.no_worker_ms);

@@ -4,8 +4,8 @@
 #include "broker/state.h"
 
 /* A pool is crowded while less than this share of a bound is free; and one client may have at most
- * this many times as much waiting as is still free. So one client alone can fill nearly all of a
- * queue, and yet the next one to come finds room. */
+ * this many times as much in it as is still free, waiting or with a worker. So one client alone can
+ * fill nearly all of a queue, and yet the next one to come finds room. */
 #define FREE_SHARE 8
 
 pool_t *pool_find(const florin_core_t *core, florin_slice_t service)
@@ -61,7 +61,6 @@ static lane_t *lane_new(florin_core_t *core, pool_t *pool, florin_slice_t client
     lane->client = table_key(core, (florin_slice_t){lane->client_bytes, client.size});
     lane->pool = pool;
     TAILQ_INIT(&lane->requests);
-    TAILQ_INSERT_TAIL(&pool->lanes, lane, turn);
     zhashx_insert(pool->lanes_by_client, &lane->client, lane);
     core->lanes_count++;
     return lane;
@@ -69,7 +68,6 @@ static lane_t *lane_new(florin_core_t *core, pool_t *pool, florin_slice_t client
 
 static void lane_destroy(florin_core_t *core, lane_t *lane)
 {
-    TAILQ_REMOVE(&lane->pool->lanes, lane, turn);
     zhashx_delete(lane->pool->lanes_by_client, &lane->client);
     core->lanes_count--;
     free(lane);
@@ -86,34 +84,32 @@ const char *pool_no_room(const florin_core_t *core, const pool_t *pool, florin_s
         return "its queue holds as many bytes as it may";
     const lane_t *lane = lane_find(core, pool, client);
     if (lane == NULL)
-        return core->lanes_count < FLORIN_BROKER_CLIENTS_MAX ? NULL
-                                                             : "too many clients wait for it";
+        return core->lanes_count < FLORIN_BROKER_CLIENTS_MAX
+                   ? NULL
+                   : "too many clients have requests under way";
     if (lane->count >= FREE_SHARE * free_requests || lane->bytes > FREE_SHARE * free_bytes)
         return "this client fills its share of the queue";
     return NULL;
 }
 
-bool pool_wait(florin_core_t *core, request_t *request, bool front)
+void pool_wait(request_t *request, bool front)
 {
+    lane_t *lane = request->lane;
     pool_t *pool = request->pool;
-    lane_t *lane = lane_find(core, pool, request->client);
-    if (lane == NULL)
-        lane = lane_new(core, pool, request->client);
-    if (lane == NULL)
-        return false;
+    bool has_turn = !TAILQ_EMPTY(&lane->requests);
     if (front) {
         TAILQ_INSERT_HEAD(&lane->requests, request, place);
-        TAILQ_REMOVE(&pool->lanes, lane, turn);
+        if (has_turn)
+            TAILQ_REMOVE(&pool->lanes, lane, turn);
         TAILQ_INSERT_HEAD(&pool->lanes, lane, turn);
     } else {
         TAILQ_INSERT_TAIL(&lane->requests, request, place);
+        if (!has_turn)
+            TAILQ_INSERT_TAIL(&pool->lanes, lane, turn);
     }
-    request->lane = lane;
-    lane->count++;
-    lane->bytes += request->bytes;
+    request->waiting = true;
     pool->waiting_count++;
     pool->waiting_bytes += request->bytes;
-    return true;
 }
 
 request_t *pool_next(const pool_t *pool)
@@ -122,18 +118,16 @@ request_t *pool_next(const pool_t *pool)
     return lane != NULL ? TAILQ_FIRST(&lane->requests) : NULL;
 }
 
-void pool_take(florin_core_t *core, request_t *request)
+void pool_take(request_t *request)
 {
     lane_t *lane = request->lane;
-    pool_t *pool = lane->pool;
+    pool_t *pool = request->pool;
     TAILQ_REMOVE(&lane->requests, request, place);
-    request->lane = NULL;
-    lane->count--;
-    lane->bytes -= request->bytes;
+    if (TAILQ_EMPTY(&lane->requests))
+        TAILQ_REMOVE(&pool->lanes, lane, turn);
+    request->waiting = false;
     pool->waiting_count--;
     pool->waiting_bytes -= request->bytes;
-    if (lane->count == 0)
-        lane_destroy(core, lane);
 }
 
 void pool_end_turn(request_t *request)
@@ -156,18 +150,33 @@ static void pool_count(florin_core_t *core, pool_t *pool)
     pool->crowded = crowded;
 }
 
-void pool_hold(florin_core_t *core, request_t *request)
+bool pool_hold(florin_core_t *core, request_t *request)
 {
     pool_t *pool = request->pool;
+    lane_t *lane = lane_find(core, pool, request->client);
+    if (lane == NULL)
+        lane = lane_new(core, pool, request->client);
+    if (lane == NULL)
+        return false;
+    request->lane = lane;
+    lane->count++;
+    lane->bytes += request->bytes;
     TAILQ_INSERT_TAIL(&pool->requests, request, age);
     pool->requests_count++;
     pool->requests_bytes += request->bytes;
     pool_count(core, pool);
+    return true;
 }
 
 void pool_let_go(florin_core_t *core, request_t *request)
 {
     pool_t *pool = request->pool;
+    lane_t *lane = request->lane;
+    request->lane = NULL;
+    lane->count--;
+    lane->bytes -= request->bytes;
+    if (lane->count == 0)
+        lane_destroy(core, lane);
     TAILQ_REMOVE(&pool->requests, request, age);
     pool->requests_count--;
     pool->requests_bytes -= request->bytes;

@@ -5,8 +5,8 @@
 
 void request_settle(florin_core_t *core, request_t *request)
 {
-    if (request->lane != NULL)
-        pool_take(core, request);
+    if (request->waiting)
+        pool_take(request);
     pool_let_go(core, request);
     core->out.release(core->out.arg, request->body);
     request->body = NULL;
@@ -52,7 +52,8 @@ void request_no_worker(florin_core_t *core, request_t *request)
 void request_again(florin_core_t *core, request_t *request)
 {
     char message[FLORIN_SERVICE_BYTES_MAX + 160];
-    if (request->attempt < FLORIN_ATTEMPTS_MAX && pool_wait(core, request, true)) {
+    if (request->attempt < FLORIN_ATTEMPTS_MAX) {
+        pool_wait(request, true);
         request->pool->redispatched++;
         return;
     }

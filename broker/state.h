@@ -1,7 +1,7 @@
 /* What the core's files share: its structs, and who may change what.
  *
- * A request is in exactly one place: in its client's lane (`lane` is set), or in the list of the
- * worker that holds it (`worker` is set). One that expired while a worker held it stays there
+ * A request is in exactly one place: waiting in its client's lane (`waiting`), or in the list of
+ * the worker that holds it (`worker` is set). One that expired while a worker held it stays there
  * without a body, because the worker still spends credit on it, until the worker replies or dies.
  * A worker is in exactly one list of its pool, `ready` or `others`, as its state says; only
  * worker_set_state moves it. */
@@ -43,8 +43,9 @@ struct request {
     florin_slice_t client;
     const char *principal;
     pool_t *pool;
-    lane_t *lane;
+    lane_t *lane; /* its client's; until it is settled */
     worker_t *worker;
+    bool waiting;
     uint32_t slot; /* in the worker's slots */
     uint32_t attempt;
     uint64_t arrived_ms;
@@ -56,14 +57,15 @@ struct request {
     TAILQ_ENTRY(request) age;   /* in the pool's requests; not when settled */
 };
 
-/* What one client has waiting in one pool. It is there only while something waits. */
+/* What one client has in one pool, waiting or with a worker. It is there only while there is
+ * something, and takes turns only while something waits. */
 struct lane {
     table_key_t client;
     pool_t *pool;
     uint32_t count;
     uint64_t bytes;
-    struct request_list requests;
-    TAILQ_ENTRY(lane) turn; /* in the pool's lanes */
+    struct request_list requests; /* those that wait */
+    TAILQ_ENTRY(lane) turn;       /* in the pool's lanes, while something waits */
     uint8_t client_bytes[];
 };
 
@@ -156,15 +158,15 @@ void pool_destroy(florin_core_t *core, pool_t *pool);
 /* Why a request cannot be taken, or NULL when it can. Static. */
 const char *pool_no_room(const florin_core_t *core, const pool_t *pool, florin_slice_t client,
                          size_t bytes);
-/* False when there is no memory. A request at the front is the next one out. */
-bool pool_wait(florin_core_t *core, request_t *request, bool front);
+/* A request at the front is the next one out. */
+void pool_wait(request_t *request, bool front);
 request_t *pool_next(const pool_t *pool);
-/* Takes a waiting request out of its lane. */
-void pool_take(florin_core_t *core, request_t *request);
+/* Ends a request's wait. */
+void pool_take(request_t *request);
 /* The waiting request's client has had its turn: the next one is first now. */
 void pool_end_turn(request_t *request);
-/* Counts a request that begins, and one that is settled. */
-void pool_hold(florin_core_t *core, request_t *request);
+/* Counts a request that begins, false when there is no memory; and one that is settled. */
+bool pool_hold(florin_core_t *core, request_t *request);
 void pool_let_go(florin_core_t *core, request_t *request);
 
 /* request.c: the end of requests */

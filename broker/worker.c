@@ -90,9 +90,8 @@ void worker_die(florin_core_t *core, worker_t *worker, const char *why, uint64_t
     TAILQ_REMOVE(&pool->others, worker, in_pool);
     pool->draining--;
     /* From the last to the first, each to the front: they wait in the order they were sent. */
-    request_t *request, *before;
-    for (request = TAILQ_LAST(&worker->held, request_list); request != NULL; request = before) {
-        before = TAILQ_PREV(request, request_list, place);
+    request_t *request;
+    while ((request = TAILQ_LAST(&worker->held, request_list)) != NULL) {
         worker_let_go(request);
         if (request->body == NULL)
             free(request);

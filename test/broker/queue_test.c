@@ -174,6 +174,15 @@ static void one_client_leaves_room_for_another(void **state)
     assert_int_equal(recorder_request(self, "modest", "pay", 1)->answers, 0);
 }
 
+static void what_workers_hold_counts_for_a_clients_share(void **state)
+{
+    recorder_t *self = *state;
+    recorder_hello(self, "w", "pay", 64, 1);
+    request_many(self, "greedy", 64);
+    assert_int_equal(recorder_request(self, "greedy", "pay", 1)->status, STATUS(BUSY));
+    assert_int_equal(recorder_request(self, "modest", "pay", 1)->status, 0);
+}
+
 static void a_pool_is_crowded_before_anyone_is_refused(void **state)
 {
     recorder_t *self = *state;
@@ -219,6 +228,7 @@ int main(void)
         TEST(a_queue_is_bounded_in_bytes),
         TEST(a_body_that_a_worker_holds_counts),
         TEST(one_client_leaves_room_for_another),
+        TEST(what_workers_hold_counts_for_a_clients_share),
         TEST(a_pool_is_crowded_before_anyone_is_refused),
         TEST(clients_are_bounded),
     };

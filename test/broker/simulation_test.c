@@ -492,7 +492,7 @@ static size_t check_workers(const world_t *world, const struct worker_list *list
         const request_t *request;
         TAILQ_FOREACH(request, &worker->held, place)
         {
-            REQUIRE(request->worker == worker && request->lane == NULL);
+            REQUIRE(request->worker == worker && !request->waiting);
             held++;
         }
         REQUIRE(held == worker->outstanding && held <= worker->credit);
@@ -506,26 +506,37 @@ static size_t check_workers(const world_t *world, const struct worker_list *list
 
 static size_t check_pool(const world_t *world, const pool_t *pool)
 {
-    uint64_t requests = 0, bytes = 0, waiting = 0, lanes = 0, in_lanes = 0;
+    uint64_t requests = 0, bytes = 0, waiting = 0, turns = 0, in_turns = 0, in_lanes = 0;
     const request_t *request;
     TAILQ_FOREACH(request, &pool->requests, age)
     {
         requests++;
         bytes += request->bytes;
-        waiting += request->lane != NULL;
-        REQUIRE(request->body != NULL && (request->lane == NULL) != (request->worker == NULL));
+        waiting += request->waiting;
+        REQUIRE(request->body != NULL && request->lane != NULL);
+        REQUIRE(request->waiting == (request->worker == NULL));
     }
     const lane_t *lane;
     TAILQ_FOREACH(lane, &pool->lanes, turn)
     {
-        lanes++;
+        turns++;
+        REQUIRE(!TAILQ_EMPTY(&lane->requests));
+    }
+    for (lane = zhashx_first(pool->lanes_by_client); lane != NULL;
+         lane = zhashx_next(pool->lanes_by_client)) {
         in_lanes += lane->count;
+        turns -= !TAILQ_EMPTY(&lane->requests);
+        TAILQ_FOREACH(request, &lane->requests, place)
+        {
+            in_turns++;
+            REQUIRE(request->waiting && request->lane == lane);
+        }
         REQUIRE(lane->count > 0);
     }
+    REQUIRE(turns == 0 && in_turns == waiting && in_lanes == requests);
     REQUIRE(requests == pool->requests_count && requests <= pool->options.queue_requests);
     REQUIRE(bytes == pool->requests_bytes && bytes <= pool->options.queue_bytes);
-    REQUIRE(waiting == pool->waiting_count && waiting == in_lanes);
-    REQUIRE(lanes == zhashx_size(pool->lanes_by_client));
+    REQUIRE(waiting == pool->waiting_count);
     REQUIRE(check_workers(world, &pool->ready, true) == pool->ready_count);
     REQUIRE(pool->ready_count + check_workers(world, &pool->others, false) ==
             pool->serving + pool->draining);
