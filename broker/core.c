@@ -312,12 +312,10 @@ static void send_heartbeat(florin_core_t *core, worker_t *worker, uint64_t now_m
         worker_refresh(worker);
 }
 
-static void send_heartbeats(florin_core_t *core, uint64_t now_ms)
+static void send_heartbeats(florin_core_t *core, bool slept, uint64_t now_ms)
 {
     if (now_ms < core->heartbeat_at_ms)
         return;
-    /* When the broker itself was away, the workers' heartbeats may still wait to be read. */
-    bool slept = now_ms - core->heartbeat_at_ms >= core->options.heartbeat_ms;
     worker_t *worker, *next;
     for (worker = TAILQ_FIRST(&core->workers); worker != NULL; worker = next) {
         next = TAILQ_NEXT(worker, in_core);
@@ -381,9 +379,12 @@ static void expire_requests(florin_core_t *core, pool_t *pool, uint64_t now_ms)
 
 void florin_core_tick(florin_core_t *self, uint64_t now_ms)
 {
-    send_heartbeats(self, now_ms);
+    /* When the broker itself was away, heartbeats and replies may still wait to be read. */
+    bool slept = now_ms >= self->heartbeat_at_ms + self->options.heartbeat_ms;
+    send_heartbeats(self, slept, now_ms);
     self->wake_ms = self->heartbeat_at_ms;
-    bury_workers(self, now_ms);
+    if (!slept)
+        bury_workers(self, now_ms);
     pool_t *pool, *next;
     for (pool = TAILQ_FIRST(&self->pools); pool != NULL; pool = next) {
         next = TAILQ_NEXT(pool, in_core);

@@ -294,6 +294,24 @@ static void a_broker_that_slept_blames_nobody(void **state)
     assert_false(florin_core_serves(self->core, slice("pay")));
 }
 
+static void a_broker_that_slept_ends_no_lease(void **state)
+{
+    recorder_t *self = *state;
+    recorder_plain(self, "w", "pay");
+    body_t *body = recorder_request(self, "c", "pay", 10);
+    self->now_ms += self->options.pool.lease_ms; /* the reply may wait to be read */
+    florin_core_tick(self->core, self->now_ms);
+    recorder_reply_sent(self, 0);
+    assert_int_equal(body->answers, 1);
+    assert_int_equal(body->status, 0);
+
+    recorder_request(self, "c", "pay", 10);
+    self->now_ms += self->options.pool.lease_ms;
+    florin_core_tick(self->core, self->now_ms);
+    recorder_pass(self, self->options.heartbeat_ms); /* none came: now it counts */
+    assert_false(florin_core_serves(self->core, slice("pay")));
+}
+
 /* ---------------------------------------------------------------------------- lost and leaving */
 
 static void what_a_dead_worker_held_goes_first_and_in_order(void **state)
@@ -610,6 +628,7 @@ int main(void)
         TEST(an_idle_plain_worker_must_heartbeat_as_the_rfc_says),
         TEST(a_plain_worker_has_a_lease),
         TEST(a_broker_that_slept_blames_nobody),
+        TEST(a_broker_that_slept_ends_no_lease),
         TEST(what_a_dead_worker_held_goes_first_and_in_order),
         TEST(attempts_are_bounded),
         TEST(an_unreachable_worker_costs_no_attempt),
