@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -61,14 +62,18 @@ class Cluster:
 
     def destroy(self):
         """Leaves no process, and no file either unless FLORIN_KEEP is set: then the logs can be
-        read."""
+        read. Fails if a process said that it had broken a rule."""
         atexit.unregister(self.destroy)
+        self.ops("down", "--dir", self.dir)
+        broken = [f"{path.name}: {line}" for path in (self.dir / "log").glob("*.log")
+                  for line in path.read_text(errors="replace").splitlines()
+                  if re.search("Sanitizer|runtime error:|Assertion .* failed", line)]
         if os.environ.get("FLORIN_KEEP"):
-            self.ops("down", "--dir", self.dir)
             print(f"kept {self.dir}")
         else:
             self.ops("down", "--delete", "--dir", self.dir)
             shutil.rmtree(self.dir, ignore_errors=True)
+        assert not broken, "\n".join(broken[:20])
 
     def kill(self, name, sig="TERM"):
         self.ops("kill", name, sig, "--dir", self.dir)
