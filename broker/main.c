@@ -6,8 +6,9 @@
 #include <unistd.h>
 
 #include "broker/shell.h"
+#include "lib/keys.h"
 
-const char *argp_program_version = "florin-broker " FLORIN_VERSION;
+#define EXIT_USAGE 2
 
 typedef struct {
     const char *config;
@@ -70,11 +71,27 @@ static int serve(const florin_broker_settings_t *settings, florin_error_t *error
     return rc;
 }
 
+/* Whether the keys can be read, and only by those who should. */
+static int check_keys(const florin_broker_settings_t *settings, florin_error_t *error)
+{
+    const char *const folders[] = {settings->client_keys, settings->worker_keys};
+    zcert_t *cert = NULL;
+    int rc = *settings->key ? florin_keys_load(settings->key, &cert, error) : FLORIN_OK;
+    zcert_destroy(&cert);
+    for (size_t i = 0; i < sizeof folders / sizeof folders[0] && rc == FLORIN_OK; i++) {
+        florin_keyring_t *keyring = NULL;
+        if (*folders[i])
+            rc = florin_keyring_new(folders[i], &keyring, error);
+        florin_keyring_destroy(&keyring);
+    }
+    return rc;
+}
+
 int main(int argc, char **argv)
 {
     static const struct argp_option options[] = {
         {"config", 'c', "FILE", 0, "the configuration", 0},
-        {"check", 'k', NULL, 0, "read the configuration and exit", 0},
+        {"check", 'k', NULL, 0, "check the configuration and keys, then end", 0},
         {0},
     };
     static const struct argp argp = {
@@ -85,12 +102,19 @@ int main(int argc, char **argv)
     arguments_t arguments = {0};
     florin_error_t error = {0};
     florin_broker_settings_t *settings = NULL;
+    /* Assigned, not defined: a hidden symbol of that name is not the one that glibc reads. */
+    argp_program_version = "florin-broker " FLORIN_VERSION;
+    argp_err_exit_status = EXIT_USAGE;
     if (argp_parse(&argp, argc, argv, 0, NULL, &arguments) != 0)
         return EXIT_FAILURE;
     int rc = florin_broker_settings_load(arguments.config, &settings, &error);
+    if (rc == FLORIN_OK && arguments.check)
+        rc = check_keys(settings, &error);
     if (rc != FLORIN_OK)
         (void)fprintf(stderr, "florin-broker: %s\n", error.message);
-    else if (!arguments.check)
+    else if (arguments.check)
+        (void)printf("%s: configuration is good\n", arguments.config);
+    else
         rc = serve(settings, &error);
     florin_broker_settings_destroy(&settings);
     return rc == FLORIN_OK ? EXIT_SUCCESS : EXIT_FAILURE;

@@ -8,8 +8,6 @@
 #include "lib/log.h"
 #include "ops/admin/admin.h"
 
-const char *argp_program_version = "florin-admin " FLORIN_VERSION;
-
 enum { OPTION_MAX = 256, OPTION_REVIEW_ABOVE, OPTION_WINDOW, OPTION_COUNT, OPTION_SUM };
 
 static const struct argp_option options[] = {
@@ -174,6 +172,8 @@ int main(int argc, char **argv)
 {
     static const struct argp parser = {options, parse_option, usage_words, help, NULL, NULL, NULL};
     line_t line = {0};
+    /* Assigned, not defined: a hidden symbol of that name is not the one that glibc reads. */
+    argp_program_version = "florin-admin " FLORIN_VERSION;
     argp_err_exit_status = ADMIN_USAGE;
     florin_log_open("florin-admin", "", FLORIN_LOG_WARN);
     if (argp_parse(&parser, argc, argv, 0, NULL, &line) != 0)
