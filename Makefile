@@ -35,6 +35,19 @@ CFLAGS     := -std=c11 -g $(OPTIMISE) $(WARNINGS) $(HARDENING)
 COMPILE     = $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 LINK        = $(CC) $(LINK_HARDENING) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(PKG_LIBS) -lpthread
 
+# ---------------------------------------------------------------------------------- packages
+
+# All that the goals at hand need is installed, or named as missing, in one go and before anything
+# is compiled; a stamp a set of purposes, made anew when the list of packages changes.
+PURPOSES := build $(if $(filter run test asan,$(MAKECMDGOALS)),run) \
+            $(if $(filter test asan fuzz lint,$(MAKECMDGOALS)),test) \
+            $(if $(filter lint,$(MAKECMDGOALS)),lint)
+DEPS := $(BUILD)/deps-$(subst $() ,-,$(strip $(PURPOSES)))
+
+$(DEPS): ops/deps
+	@ops/deps $(PURPOSES)
+	@mkdir -p $(@D) && touch $@
+
 # ---------------------------------------------------------------------------------- the libraries
 
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $(1)))
@@ -101,7 +114,7 @@ $(BUILD)/obj/%.o: %.c $(PROTO_H) Makefile
 	@$(COMPILE)
 
 # Everything is compiled after the messages, and so after the packages are there.
-$(PROTO_C) $(PROTO_H) &: proto/florin/v1/florin.proto | $(BUILD)/deps-build
+$(PROTO_C) $(PROTO_H) &: proto/florin/v1/florin.proto | $(DEPS)
 	@mkdir -p $(BUILD)/proto
 	@echo "  protoc   $<"
 	@protoc-c -Iproto --c_out=$(BUILD)/proto $<
@@ -133,17 +146,12 @@ $(foreach test,$(UNIT_SOURCES:test/%.c=%),$(eval $(call unit_test,$(test))))
 
 # ---------------------------------------------------------------------------------- what to ask for
 
-# One stamp a purpose, made anew when the list of packages changes.
-$(BUILD)/deps-%: ops/deps
-	@ops/deps $*
-	@mkdir -p $(@D) && touch $@
-
 deps: ## install the packages it takes to build, run, test and lint
 	@ops/deps
 
 RUN ?= run
 
-run: all $(BUILD)/deps-run ## start a cluster in run/ and make the first payment on it
+run: all ## start a cluster in run/ and make the first payment on it
 	@ops/cluster up --dir $(RUN) --bin $(BUILD)/bin
 	@ops/first-payment --dir $(RUN) --bin $(BUILD)/bin
 
@@ -172,7 +180,7 @@ unit-tests: $(UNIT_TESTS)
 # Named failpoints are compiled into a build of their own.
 FAILPOINTS ?= $(BUILD)/failpoints
 failpoints: $(PROTO_H)
-	@$(MAKE) --no-print-directory VARIANT=failpoints BUILD=$(FAILPOINTS) \
+	@$(MAKE) --no-print-directory VARIANT=failpoints BUILD=$(FAILPOINTS) DEPS=$(DEPS) \
 	    all $(FAILPOINTS)/test/store/crash_test
 
 export FLORIN_BIN = $(abspath $(BUILD)/bin)
@@ -180,18 +188,20 @@ export FLORIN_BIN_FAILPOINTS = $(abspath $(FAILPOINTS)/bin)
 
 SYSTEM_TESTS := $(notdir $(basename $(wildcard test/system/*_test.py)))
 
-test: all unit-tests failpoints $(BUILD)/deps-run $(BUILD)/deps-test ## run all tests
+test: all unit-tests failpoints ## run all tests
 	@test/run $(BUILD)/test-logs test/protocol_check.py $(UNIT_TESTS) \
 	    $(FAILPOINTS)/test/store/crash_test \
 	    $(SYSTEM_TESTS:%="test/system/run %")
 
-asan: ## run all tests under AddressSanitizer and UBSan
-	@$(MAKE) --no-print-directory VARIANT=asan BUILD=$(BUILD)/asan FAILPOINTS=$(FAILPOINTS) test
+asan: $(DEPS) ## run all tests under AddressSanitizer and UBSan
+	@$(MAKE) --no-print-directory VARIANT=asan BUILD=$(BUILD)/asan DEPS=$(DEPS) \
+	    FAILPOINTS=$(FAILPOINTS) test
 
 C_SOURCES := $(shell git ls-files '*.c' '*.h' 2>/dev/null)
 SCRIPTS   := $(shell git grep -lE '^\#!.*bash' -- . 2>/dev/null)
 
-lint: $(PROTO_H) $(BUILD)/deps-lint ## check format, layers and code (clang-tidy, cppcheck, shellcheck)
+lint: $(PROTO_H) ## check format, layers and code (clang-tidy, cppcheck, shellcheck)
+	@test -n "$(C_SOURCES)" || { echo "git does not list the sources: is this a checkout of yours?"; exit 1; }
 	@echo "  format"
 	@clang-format --dry-run -Werror $(C_SOURCES)
 	@echo "  layers"
@@ -207,7 +217,7 @@ lint: $(PROTO_H) $(BUILD)/deps-lint ## check format, layers and code (clang-tidy
 	    'clang-tidy --quiet --warnings-as-errors="*" "$$@" -- -std=c11 $(CPPFLAGS) 2>/dev/null || exit 255' -
 
 SECONDS ?= 60
-fuzz: $(BUILD)/deps-build $(BUILD)/deps-test ## fuzz each parser for SECONDS=60
+fuzz: $(DEPS) ## fuzz each parser for SECONDS=60
 	@test/fuzz/run $(SECONDS)
 
 help: ## this text
