@@ -97,9 +97,11 @@ const florin_statement_text_t florin_statements[FLORIN_SQL_COUNT] = {
               " unnest($14::bigint[]), unnest($15::bigint[]), unnest($16::bigint[]),"
               " unnest($17::bigint[]), unnest($18::bigint[]), unnest($19::bigint[]),"
               " unnest($20::bigint[]), unnest($21::bigint[])"),
+    /* The lock is written to the log: a commit after it waits for standbys as the first one did. */
     STATEMENT(WAS_WRITTEN, SHARD, "was_written",
-              "SELECT EXISTS (SELECT FROM transfers WHERE id = $1::uuid AND timestamp = $2::bigint)"
-              " OR EXISTS (SELECT FROM accounts WHERE id = $1::uuid AND timestamp = $2::bigint)"),
+              "SELECT EXISTS (SELECT FROM transfers WHERE id = $1::uuid AND timestamp = $2::bigint"
+              " FOR UPDATE) OR EXISTS (SELECT FROM accounts WHERE id = $1::uuid"
+              " AND timestamp = $2::bigint FOR UPDATE)"),
 
     STATEMENT(DECIDE, SHARD, "decide",
               "INSERT INTO decisions (batch, decision) VALUES ($1::uuid, 'commit')"),

@@ -195,7 +195,7 @@ static bool ask_home(florin_batch_t *self, size_t home, uint64_t deadline_ms, bo
     florin_session_command(session, "BEGIN ISOLATION LEVEL READ COMMITTED");
     florin_session_call(session, FLORIN_SQL_HOLD, &hold);
     florin_session_call(session, FLORIN_SQL_WAS_WRITTEN, &row);
-    florin_session_command(session, "ROLLBACK");
+    florin_session_command(session, "COMMIT");
     florin_session_sync(session);
     if (florin_session_finish(session, deadline_ms, NULL) != 0) {
         florin_session_close(session);
@@ -211,7 +211,8 @@ static void settle_pause(void)
 }
 
 /* The answer to the home's COMMIT was lost. The old session's transaction took the hold before it
- * wrote: whoever gets the hold now comes after its end, and sees what became of it. */
+ * wrote: whoever gets the hold now comes after its end, and sees what became of it. What is there
+ * may not be on the standbys yet, when the wait for them was broken off: so we wait for them. */
 static verdict_t find_out(florin_batch_t *self, size_t home)
 {
     uint64_t deadline_ms = florin_store_deadline(self->store);
