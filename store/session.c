@@ -87,6 +87,13 @@ static bool is_passing(const char *sqlstate)
            strncmp(sqlstate, "25", 2) == 0;
 }
 
+/* A migration, or a pooler, took away what the session prepared. */
+static bool is_stale(const char *sqlstate)
+{
+    return strcmp(sqlstate, "0A000") == 0 || /* cached plan must not change result type */
+           strcmp(sqlstate, "26000") == 0;   /* prepared statement does not exist */
+}
+
 /* The first error of a round is its fault; those after it only follow from it. */
 static void note_error(florin_session_t *self, const PGresult *result)
 {
@@ -96,6 +103,10 @@ static void note_error(florin_session_t *self, const PGresult *result)
     const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
     if (!sqlstate || !message) /* libpq's own: PQgetResult has seen the connection end */
         return;
+    if (is_stale(sqlstate)) {
+        lose(self, FLORIN_ERROR_UNAVAILABLE, message);
+        return;
+    }
     snprintf(self->sqlstate, sizeof self->sqlstate, "%s", sqlstate);
     self->fault = is_conflict(sqlstate) ? FLORIN_FAULT_CONFLICT : FLORIN_FAULT_REFUSED;
     int code = self->fault == FLORIN_FAULT_CONFLICT ? FLORIN_ERROR_CONFLICT
@@ -267,15 +278,12 @@ static void ignore_notice(void *arg, const PGresult *result)
 
 static PGconn *start_connection(const char *conninfo)
 {
-    /* What stands before the connection string it may override, what stands after it not. */
-    static const char *const keywords[] = {"keepalives_idle",
-                                           "keepalives_interval",
-                                           "keepalives_count",
-                                           "dbname",
-                                           "application_name",
-                                           "client_encoding",
-                                           NULL};
-    const char *values[] = {"10", "5", "3", conninfo, "florin", "UTF8", NULL};
+    /* What stands before the connection string it may override, what stands after it not. A standby
+     * is behind, and shows no prepared transactions: only the primary is asked. */
+    static const char *const keywords[] = {
+        "keepalives_idle",  "keepalives_interval", "keepalives_count",     "dbname",
+        "application_name", "client_encoding",     "target_session_attrs", NULL};
+    const char *values[] = {"10", "5", "3", conninfo, "florin", "UTF8", "read-write", NULL};
     return PQconnectStartParams(keywords, values, 1);
 }
 

@@ -140,6 +140,22 @@ static void test_a_restart_between_batches_is_not_seen(void **state)
     check_books();
 }
 
+/* A migration may change what a prepared statement returns: the session is made anew. */
+static void test_a_changed_column_is_not_seen(void **state)
+{
+    (void)state;
+    florin_id_t id = fresh(0);
+    assert_int_equal(pay(0, 1, id), FLORIN_TRANSFER_CREATED);
+    servers_ask(servers_shard(0), "ALTER TABLE transfers ALTER timeout_s TYPE integer");
+    assert_int_equal(pay(0, 1, id), FLORIN_TRANSFER_EXISTS);
+    servers_ask(servers_shard(0), "ALTER TABLE transfers ALTER timeout_s TYPE bigint");
+    florin_entry_t entry;
+    florin_error_t error;
+    size_t count;
+    assert_int_equal(florin_store_lookup_transfers(store, &id, 1, &entry, &count, &error), 0);
+    assert_int_equal(count, 1);
+}
+
 /* A payer that never stops, while its servers are killed. What it was told is true. */
 typedef struct {
     atomic_bool stop;
@@ -227,9 +243,9 @@ static void *pay_slowly(void *arg)
     return (void *)(intptr_t)pay(0, *to, fresh(0));
 }
 
-/* A commit that waits for a standby which never comes is done, and its answer is not sent: then its
- * session is ended. */
-static void lose_the_answer(size_t to)
+/* A commit that waits for a standby is done, and its answer is not sent: then its session is ended.
+ * Unless the standby comes (here: is not waited for any more), the payment is not acknowledged. */
+static void lose_the_answer(size_t to, bool standby_comes)
 {
     void *result;
     pthread_t thread;
@@ -244,10 +260,14 @@ static void lose_the_answer(size_t to)
                           " WHERE wait_event = 'SyncRep' AND application_name = 'florin'"),
                   "t") != 0)
         assert_true(florin_clock_ms() < end);
+    if (!standby_comes)
+        pthread_join(thread, &result);
     command("ALTER SYSTEM RESET synchronous_standby_names");
     command("SELECT pg_reload_conf()");
-    pthread_join(thread, &result);
-    assert_int_equal((intptr_t)result, FLORIN_TRANSFER_CREATED);
+    if (standby_comes)
+        pthread_join(thread, &result);
+    assert_int_equal((intptr_t)result,
+                     standby_comes ? FLORIN_TRANSFER_CREATED : FLORIN_ERROR_UNAVAILABLE);
     assert_int_equal(look_at(store, accounts[0]).balances.debits_posted, before + 1);
     check_books();
 }
@@ -255,8 +275,9 @@ static void lose_the_answer(size_t to)
 static void test_a_lost_answer_is_found_out(void **state)
 {
     (void)state;
-    lose_the_answer(NEIGHBOUR);
-    lose_the_answer(1);
+    lose_the_answer(NEIGHBOUR, true);
+    lose_the_answer(1, true);
+    lose_the_answer(NEIGHBOUR, false);
 }
 
 /* A session that ends in its COMMIT, before it is done. */
@@ -366,6 +387,33 @@ static void test_keeps_a_decision_that_is_needed(void **state)
     }
 }
 
+/* A standby knows of no prepared transactions: who believed it would forget what they need. */
+static void test_a_standby_is_not_believed(void **state)
+{
+    (void)state;
+    florin_account_t found;
+    florin_error_t error;
+    size_t count;
+    leave_in_doubt("0", 0x456);
+    servers_ask(servers_shard(0), "INSERT INTO decisions VALUES ('" BATCH "', 'commit',"
+                                  " now() - interval '1 hour')");
+    servers_command(1, "postgres", "COPY (SELECT) TO PROGRAM 'touch standby.signal'");
+    servers_signal(1, SIGKILL);
+    servers_again();
+    florin_store_destroy(&store); /* so that all sessions are new */
+    store = open_store();
+    assert_int_equal(resolve_once(), 0);
+    assert_string_equal(decisions(), "commit");
+    assert_int_equal(florin_store_lookup_accounts(store, &accounts[1], 1, &found, &count, &error),
+                     FLORIN_ERROR_UNAVAILABLE);
+    assert_string_equal(servers_command(1, "postgres", "SELECT pg_promote()"), "t");
+    resolve_all();
+    assert_true(look_at(store, accounts[1]).user_data == 0x456);
+    assert_int_equal(resolve_once(), 0);
+    assert_string_equal(decisions(), "");
+    check_books();
+}
+
 static void test_waits_for_the_home_shard(void **state)
 {
     (void)state;
@@ -438,12 +486,14 @@ int main(void)
         cmocka_unit_test(test_a_frozen_shard_fails_only_its_requests),
         cmocka_unit_test(test_a_dead_shard_does_not_slow_the_others),
         cmocka_unit_test(test_a_restart_between_batches_is_not_seen),
+        cmocka_unit_test(test_a_changed_column_is_not_seen),
         cmocka_unit_test(test_crashes_in_the_middle_lose_nothing),
         cmocka_unit_test(test_a_lost_answer_is_found_out),
         cmocka_unit_test(test_a_commit_that_never_was_is_tried_again),
         cmocka_unit_test(test_commits_what_was_decided),
         cmocka_unit_test(test_fences_what_was_not_decided),
         cmocka_unit_test(test_keeps_a_decision_that_is_needed),
+        cmocka_unit_test(test_a_standby_is_not_believed),
         cmocka_unit_test(test_waits_for_the_home_shard),
         cmocka_unit_test(test_a_fenced_coordinator_tries_again),
     };
