@@ -47,12 +47,13 @@ static florin_shards_t ask_all(florin_store_t *self, florin_shards_t shards,
 
 /* ---------------------------------------------------------------------------------- one of them */
 
-/* What the home shard says; it says abort only after it has fenced the batch off. */
-static ruling_t ask_home(florin_store_t *self, const florin_gid_t *gid)
+/* What the home shard says; it says abort only after it has fenced the batch off. One that is away
+ * is asked once a pass, and not for each of its batches: its silence takes time. */
+static ruling_t ask_home(florin_store_t *self, const florin_gid_t *gid, florin_shards_t *open)
 {
     florin_session_t *home = &self->shards[gid->home];
     florin_params_t params;
-    if (gid->home >= self->shards_count || florin_store_open_shard(self, gid->home, NULL) != 0)
+    if (!florin_shards_has(*open, gid->home))
         return RULING_UNKNOWN;
     florin_params_init(&params, self->arena);
     florin_params_id(&params, gid->batch);
@@ -64,6 +65,7 @@ static ruling_t ask_home(florin_store_t *self, const florin_gid_t *gid)
     florin_session_sync(home);
     if (florin_session_finish(home, florin_store_deadline(self), NULL) != 0) {
         florin_session_close(home);
+        *open &= ~florin_shards_of(gid->home);
         return RULING_UNKNOWN;
     }
     const PGresult *decision = florin_session_result(home, 2);
@@ -84,8 +86,8 @@ static void tell(florin_store_t *self, size_t shard, const char *name)
                shard, name);
 }
 
-/* Ends one; true when it was this call that did. */
-static bool end(florin_store_t *self, size_t shard, const char *name)
+/* Ends one; true when it was this call that did. `open`: shards that answer, as far as is known. */
+static bool end(florin_store_t *self, size_t shard, const char *name, florin_shards_t *open)
 {
     florin_gid_t gid;
     char sql[COMMAND_BYTES];
@@ -93,7 +95,7 @@ static bool end(florin_store_t *self, size_t shard, const char *name)
         tell(self, shard, name);
         return false;
     }
-    ruling_t ruling = ask_home(self, &gid);
+    ruling_t ruling = ask_home(self, &gid, open);
     if (ruling == RULING_UNKNOWN) {
         tell(self, shard, name);
         return false;
@@ -217,7 +219,7 @@ int florin_store_resolve(florin_store_t *self, size_t *resolved, florin_error_t 
     florin_shards_t answered = read_prepared(self, &pass, open);
     for (size_t i = 0; i < pass.prepared_count; i++)
         if (pass.prepared[i].old)
-            *resolved += end(self, pass.prepared[i].shard, pass.prepared[i].name);
+            *resolved += end(self, pass.prepared[i].shard, pass.prepared[i].name, &open);
     if (answered == florin_store_all_shards(self))
         clean_up(self, &pass, answered);
     return 0;
