@@ -288,6 +288,23 @@ static void test_bad_bodies(void **state)
     expect_ok(broker, "d", "batch 1 of 1");
 }
 
+/* protobuf-c would hand on "a" for the reference "a\0b". */
+static void test_text_with_a_nul(void **state)
+{
+    static const uint8_t body[] = {0x0a, 1, 'r',  0xa2, 0x01, 9,       /* r; create_transfers */
+                                   0x0a, 0,                            /* a transfer of zeros */
+                                   0x0a, 5, 0x5a, 3,    'a',  0, 'b'}; /* another, its reference */
+    fake_t *broker = *state;
+    fake_request_bytes(broker, "a", body, sizeof(body));
+    expect(broker, "a", FLORIN__V1__STATUS__STATUS_BAD_REQUEST,
+           "transfers[1].reference: holds a NUL byte");
+    assert_int_equal(broker->reply->request_id.len, 1);
+    assert_memory_equal(broker->reply->request_id.data, "r", 1);
+    send_events(broker, "b", 1);
+    fake_pass(broker, 1);
+    expect_ok(broker, "b", "batch 1 of 1");
+}
+
 /* Two bytes on the wire become an account's hundred and more in memory: two million of them. */
 static void test_submessage_bomb(void **state)
 {
@@ -446,6 +463,7 @@ int main(void)
         GATED(test_idle_work_between_batches),
         GATED(test_expired_is_not_begun),
         GATED(test_bad_bodies),
+        GATED(test_text_with_a_nul),
         GATED(test_submessage_bomb),
         GATED(test_reply_too_large),
         GATED(test_wrong_operation_is_named),

@@ -7,6 +7,7 @@
 #include "lib/limits.h"
 #include "lib/log.h"
 #include "workers/runtime/job.h"
+#include "workers/runtime/text.h"
 
 /* The arena holds a batch's requests and its replies. Requests get a part of it only, so that a
  * batch of costly ones always leaves room to answer. A full request takes some 6 MiB unpacked. */
@@ -95,8 +96,10 @@ static admission_t unpack_context(batch_t *self, florin_job_t *job, florin_call_
 
 static admission_t unpack_request(batch_t *self, florin_job_t *job, florin_call_t *call)
 {
-    call->request = florin__v1__request__unpack(&self->allocator, zmq_msg_size(&job->body),
-                                                zmq_msg_data(&job->body));
+    const uint8_t *body = zmq_msg_data(&job->body);
+    size_t bytes = zmq_msg_size(&job->body);
+    florin_error_t error = {0};
+    call->request = florin__v1__request__unpack(&self->allocator, bytes, body);
     if (!call->request && out_of_room(self))
         florin_call_fail(call, self->arena, FLORIN__V1__STATUS__STATUS_TOO_LARGE,
                          "the request unpacks to more than %u bytes: split it", UNPACKED_BYTES_MAX);
@@ -107,8 +110,12 @@ static admission_t unpack_request(batch_t *self, florin_job_t *job, florin_call_
         florin_call_fail(call, self->arena, FLORIN__V1__STATUS__STATUS_BAD_REQUEST,
                          "request_id: %zu bytes; it has at most %d", call->request->request_id.len,
                          FLORIN_REQUEST_ID_BYTES_MAX);
-    else
-        return ADMITTED;
+    else {
+        call->reply->request_id = call->request->request_id;
+        if (florin_text_check(&florin__v1__request__descriptor, body, bytes, &error) == 0)
+            return ADMITTED;
+        florin_call_fail_error(call, self->arena, &error);
+    }
     return REFUSED;
 }
 
@@ -126,7 +133,6 @@ static admission_t admit(batch_t *self, florin_job_t *job, florin_call_t *call)
         admission = unpack_request(self, job, call);
     if (admission != ADMITTED)
         return admission;
-    call->reply->request_id = call->request->request_id;
     size_t events = self->handler->weigh(call->request);
     if (events > FLORIN_EVENTS_MAX) {
         florin_call_fail(call, self->arena, FLORIN__V1__STATUS__STATUS_TOO_LARGE,
