@@ -44,7 +44,7 @@ static size_t weigh(const Florin__V1__Request *request)
         events = florin_accounts_statement_limit(request->statement);
     if (request->operation_case == FLORIN__V1__REQUEST__OPERATION_STATEMENT &&
         events > FLORIN_STATEMENT_ENTRIES_MAX)
-        events = FLORIN_STATEMENT_ENTRIES_MAX; /* refused by the store, which names the field */
+        events = FLORIN_STATEMENT_ENTRIES_MAX; /* is refused, with the field's name */
     return events > 0 ? events : 1;
 }
 

@@ -42,6 +42,28 @@ static bool fill(Florin__V1__Reply *reply, const florin_statement_entry_t *entri
     return true;
 }
 
+static int check_timestamp(const char *field, uint64_t value, uint64_t max, florin_error_t *error)
+{
+    if (value > max)
+        return florin_error_set(error, FLORIN_ERROR_INVALID, "%s: %llu; it is at most %llu", field,
+                                (unsigned long long)value, (unsigned long long)max);
+    return 0;
+}
+
+static int check(const Florin__V1__StatementRequest *request, florin_error_t *error)
+{
+    if (request->limit > FLORIN_STATEMENT_ENTRIES_MAX)
+        return florin_error_set(error, FLORIN_ERROR_TOO_LARGE,
+                                "limit: %u; a page has at most %d entries: ask for the others with "
+                                "next_cursor",
+                                request->limit, FLORIN_STATEMENT_ENTRIES_MAX);
+    if (check_timestamp("from_timestamp", request->from_timestamp, INT64_MAX - 1, error) ||
+        check_timestamp("until_timestamp", request->until_timestamp, INT64_MAX, error) ||
+        check_timestamp("cursor", request->cursor, INT64_MAX - 1, error))
+        return error->code;
+    return 0;
+}
+
 static void answer(florin_accounts_t *self, florin_call_t *call, florin_arena_t *arena)
 {
     const Florin__V1__StatementRequest *request = call->request->statement;
@@ -52,7 +74,8 @@ static void answer(florin_accounts_t *self, florin_call_t *call, florin_arena_t 
     florin_error_t error = {0};
     size_t count = 0;
     bool more = false;
-    if (florin_convert_id(&request->account_id, "account_id", FLORIN_CONVERT_NO_INDEX,
+    if (check(request, &error) ||
+        florin_convert_id(&request->account_id, "account_id", FLORIN_CONVERT_NO_INDEX,
                           &query.account_id, &error) ||
         florin_store_statement(self->store, &query, self->entries, &count, &more, &error))
         florin_call_fail_error(call, arena, &error);
