@@ -72,8 +72,8 @@ int florin_id_parse(const char *text, const char *what, florin_id_t *id, florin_
     if (length == UUID_CHARS ? parse_uuid(text, id) : parse_decimal(text, length, id))
         return FLORIN_OK;
     return florin_error_set(error, FLORIN_ERROR_INVALID,
-                            "%s: \"%.*s\" is no id: give a UUID or a number below 2^64", what,
-                            UUID_CHARS, text);
+                            "%s: \"%.*s%s\" is no id: give a UUID or a number below 2^64", what,
+                            UUID_CHARS, text, length > UUID_CHARS ? "..." : "");
 }
 
 char *florin_id_format_uuid(florin_id_t id, char *text)

@@ -49,10 +49,8 @@ int keygen(cli_t *cli, int argc, char **argv)
     arguments_t arguments = {.cli = cli, .folder = "."};
     cli_parse(&argp, argc, argv, &arguments);
     florin_error_t error;
-    if (florin_keys_generate(arguments.folder, arguments.name, &error) != 0) {
-        cli_tell(cli, "keygen", florin_error_name(error.code), "%s", error.message);
-        return CLI_REFUSED;
-    }
+    if (florin_keys_generate(arguments.folder, arguments.name, &error) != 0)
+        return cli_tell_usage(cli, &error);
     char secret[PATH_MAX], public[PATH_MAX];
     (void)snprintf(secret, sizeof secret, "%s/%s.key", arguments.folder, arguments.name);
     (void)snprintf(public, sizeof public, "%s/%s.pub", arguments.folder, arguments.name);

@@ -103,17 +103,10 @@ static int read_transfer(const char *const *fields, row_t *row, florin_error_t *
         rc = florin_money_parse(fields[AMOUNT], "amount", currency, &transfer->amount, error);
     if (rc == 0)
         rc = read_code(fields[CODE], &transfer->code, error);
+    if (rc == 0)
+        rc = value_reference(fields[REFERENCE], "reference", row->reference, error);
     if (rc != 0)
         return rc;
-    size_t bytes = strlen(fields[REFERENCE]);
-    if (bytes > FLORIN_REFERENCE_BYTES_MAX)
-        return florin_error_set(error, FLORIN_ERROR_INVALID,
-                                "reference: it has %zu bytes, at most %d may be", bytes,
-                                FLORIN_REFERENCE_BYTES_MAX);
-    if (!value_is_text(fields[REFERENCE]))
-        return florin_error_set(error, FLORIN_ERROR_INVALID,
-                                "reference: it is no UTF-8, or has control characters");
-    memcpy(row->reference, fields[REFERENCE], bytes + 1);
     transfer->reference = row->reference;
     transfer->ledger = currency->numeric;
     return 0;

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/cli/values.h"
+
 #define GAP 2 /* spaces between columns */
 
 struct table {
@@ -51,13 +53,6 @@ void table_destroy(table_t **self_p)
     *self_p = NULL;
 }
 
-static void make_printable(char *text)
-{
-    for (unsigned char *p = (unsigned char *)text; *p; p++)
-        if (*p < 0x20 || *p == 0x7f || (p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0))
-            *p = '?';
-}
-
 void table_cell(table_t *self, const char *format, ...)
 {
     if (self->count == self->capacity) {
@@ -75,7 +70,7 @@ void table_cell(table_t *self, const char *format, ...)
     va_end(arguments);
     if (length < 0)
         errx(1, "no memory");
-    make_printable(cell);
+    (void)value_printable(cell);
     size_t *width = &self->widths[self->count % self->columns];
     if (table_width(cell) > *width)
         *width = table_width(cell);

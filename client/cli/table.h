@@ -15,8 +15,7 @@ typedef struct table table_t;
 table_t *table_new(FILE *out, const char *const *titles);
 void table_destroy(table_t **self_p);
 
-/* The next cell; a row is whole when it has as many cells as there are titles. Control characters,
- * which could play with the terminal, become '?'. */
+/* The next cell, made printable; a row is whole when it has as many cells as there are titles. */
 void table_cell(table_t *self, const char *format, ...) FLORIN_PRINTF(2, 3);
 
 /* Writes the rows so far, the titles above the first, and forgets them. Columns never get narrower

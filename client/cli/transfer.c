@@ -66,24 +66,11 @@ typedef struct {
     char reference[FLORIN_REFERENCE_BYTES_MAX + 1];
 } transfer_t;
 
-static int read_reference(const char *text, transfer_t *transfer, florin_error_t *error)
-{
-    if (strlen(text) > FLORIN_REFERENCE_BYTES_MAX)
-        return florin_error_set(error, FLORIN_ERROR_INVALID,
-                                "--reference: it has %zu bytes, at most %d may be", strlen(text),
-                                FLORIN_REFERENCE_BYTES_MAX);
-    if (!value_is_text(text))
-        return florin_error_set(error, FLORIN_ERROR_INVALID,
-                                "--reference: it is no UTF-8, or has control characters");
-    (void)snprintf(transfer->reference, sizeof transfer->reference, "%s", text);
-    transfer->message.reference = transfer->reference;
-    return 0;
-}
-
 static int read_transfer(const arguments_t *arguments, transfer_t *transfer, florin_error_t *error)
 {
     Florin__V1__Transfer *message = &transfer->message;
     florin__v1__transfer__init(message);
+    transfer->reference[0] = '\0';
     florin_id_t debit, credit, id = 0, user_data = 0;
     const florin_currency_t *currency;
     uint64_t code = 1;
@@ -99,7 +86,7 @@ static int read_transfer(const arguments_t *arguments, transfer_t *transfer, flo
     if (rc == 0 && arguments->code)
         rc = value_number(arguments->code, "--code", 1, UINT16_MAX, &code, error);
     if (rc == 0 && arguments->reference)
-        rc = read_reference(arguments->reference, transfer, error);
+        rc = value_reference(arguments->reference, "--reference", transfer->reference, error);
     if (rc == 0 && arguments->user_data)
         rc = florin_id_parse(arguments->user_data, "--user-data", &user_data, error);
     if (rc != 0)
@@ -112,6 +99,7 @@ static int read_transfer(const arguments_t *arguments, transfer_t *transfer, flo
     message->credit_account_id = ids_field(credit, transfer->ids[2]);
     if (arguments->user_data)
         message->user_data = ids_field(user_data, transfer->ids[3]);
+    message->reference = transfer->reference;
     message->ledger = currency->numeric;
     message->code = (uint32_t)code;
     return 0;
@@ -194,8 +182,7 @@ static void print_transfer(const Florin__V1__Transfer *transfer, const char *res
     (void)printf("  amount     %s\n", value_money(transfer->amount, transfer->ledger, text));
     (void)printf("  code       %u\n", transfer->code);
     if (*transfer->reference)
-        (void)printf("  reference  %s\n",
-                     value_is_text(transfer->reference) ? transfer->reference : "(not printable)");
+        (void)printf("  reference  %s\n", value_printable(transfer->reference));
     if (ids_of(&transfer->user_data) != 0)
         (void)printf("  user data  %s\n", florin_id_format(ids_of(&transfer->user_data), text));
     (void)printf("  time       %s\n", value_time(transfer->timestamp, text));

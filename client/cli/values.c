@@ -8,6 +8,8 @@
 #include <time.h>
 
 #include "florin/v1/florin.pb-c.h"
+#include "lib/limits.h"
+#include "lib/utf8.h"
 
 #define NS_PER_S UINT64_C(1000000000)
 
@@ -163,7 +165,10 @@ static bool read_iso(const char *text, uint64_t *timestamp)
     }
     if (!end || *end != '\0')
         return false;
+    struct tm asked = parts;
     int64_t seconds = (int64_t)timegm(&parts) - offset;
+    if (parts.tm_mday != asked.tm_mday || parts.tm_sec != asked.tm_sec)
+        return false; /* 30 February, or a leap second: timegm takes them for what comes next */
     if (seconds < 0 || (uint64_t)seconds > UINT64_MAX / NS_PER_S - 1)
         return false;
     *timestamp = (uint64_t)seconds * NS_PER_S + ns;
@@ -228,34 +233,44 @@ int value_currency(const char *code, const char *what, const florin_currency_t *
     return 0;
 }
 
-/* Bytes of the UTF-8 character at `p`, 0 when it is none. Shortest forms only, no surrogates. */
-static size_t character_bytes(const unsigned char *p)
+/* Of the character at `p`, which has so many bytes. */
+static bool is_control(const char *p, size_t bytes)
 {
-    if (p[0] < 0x80)
-        return 1;
-    size_t bytes = p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
-    uint32_t code = p[0] & (0x7fu >> bytes);
-    if (p[0] < 0xc2 || p[0] > 0xf4)
-        return 0;
-    for (size_t i = 1; i < bytes; i++) {
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-        code = code << 6 | (p[i] & 0x3f);
-    }
-    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-    if (code < least[bytes] || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff))
-        return 0;
-    return bytes;
+    unsigned char first = (unsigned char)p[0];
+    return first < 0x20 || first == 0x7f ||
+           (bytes == 2 && first == 0xc2 && (unsigned char)p[1] < 0xa0);
 }
 
-bool value_is_text(const char *text)
+int value_reference(const char *text, const char *what, char *reference, florin_error_t *error)
 {
-    for (const unsigned char *p = (const unsigned char *)text; *p;) {
-        size_t bytes = character_bytes(p);
-        bool control = *p < 0x20 || *p == 0x7f || (p[0] == 0xc2 && p[1] < 0xa0);
-        if (bytes == 0 || control)
-            return false;
+    size_t length = strlen(text);
+    if (length > FLORIN_REFERENCE_BYTES_MAX)
+        return florin_error_set(error, FLORIN_ERROR_INVALID,
+                                "%s: it has %zu bytes, at most %d may be", what, length,
+                                FLORIN_REFERENCE_BYTES_MAX);
+    for (const char *p = text; *p;) {
+        size_t bytes = florin_utf8_length(p);
+        if (bytes == 0)
+            return florin_error_set(error, FLORIN_ERROR_INVALID, "%s: it is not UTF-8", what);
+        if (is_control(p, bytes))
+            return florin_error_set(error, FLORIN_ERROR_INVALID,
+                                    "%s: it has a line break or another control character, and "
+                                    "may have none",
+                                    what);
         p += bytes;
     }
-    return true;
+    memcpy(reference, text, length + 1);
+    return 0;
+}
+
+char *value_printable(char *text)
+{
+    for (char *p = text; *p;) {
+        size_t bytes = florin_utf8_length(p);
+        size_t step = bytes ? bytes : 1;
+        if (bytes == 0 || is_control(p, bytes))
+            memset(p, '?', step);
+        p += step;
+    }
+    return text;
 }

@@ -56,7 +56,13 @@ int value_number(const char *text, const char *what, uint64_t min, uint64_t max,
 int value_currency(const char *code, const char *what, const florin_currency_t **currency,
                    florin_error_t *error) FLORIN_MUST_USE;
 
-/* True for well-formed UTF-8 without control characters. */
-bool value_is_text(const char *text);
+/* Copies a transfer's reference: UTF-8 without control characters, at most
+ * FLORIN_REFERENCE_BYTES_MAX bytes, for which and a NUL there is room. */
+int value_reference(const char *text, const char *what, char *reference,
+                    florin_error_t *error) FLORIN_MUST_USE;
+
+/* Writes '?' over control characters, which could play with the terminal, and over what is not
+ * UTF-8. Returns text. */
+char *value_printable(char *text);
 
 #endif

@@ -101,7 +101,10 @@ static void refuses_wrong_rows(void **state)
     refuse(&row_transfers, HEADER "7,1,2,1,XXQ,3,\n", "2: currency: \"XXQ\" is no currency");
     refuse(&row_transfers, HEADER "7,1,2,1,EUR,0,\n", "2: code: ");
     refuse(&row_transfers, HEADER "7,1,2,1,EUR,65536,\n", "2: code: ");
-    refuse(&row_transfers, HEADER "7,1,2,1,EUR,1,\xff\n", "2: reference: ");
+    refuse(&row_transfers, HEADER "00000000-0000-0000-0000-0000000000071,1,2,1,EUR,1,\n",
+           "2: id: \"00000000-0000-0000-0000-000000000007...\" is no id");
+    refuse(&row_transfers, HEADER "7,1,2,1,EUR,1,\xff\n", "2: reference: it is not UTF-8");
+    refuse(&row_transfers, HEADER "7,1,2,1,EUR,1,\"a\nb\"\n", "2: reference: it has a line break");
     char text[512], reference[FLORIN_REFERENCE_BYTES_MAX + 2];
     memset(reference, 'r', sizeof reference - 1);
     reference[sizeof reference - 1] = '\0';

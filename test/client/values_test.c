@@ -12,6 +12,7 @@
 #include "client/cli/values.h"
 #include "client/cli/wire.h"
 #include "florin/v1/florin.pb-c.h"
+#include "lib/limits.h"
 
 enum { EUR = 978, JPY = 392, BHD = 48, NO_CURRENCY = 7 };
 
@@ -67,6 +68,7 @@ static void reads_times(void **state)
         {"1795457062123456789", UINT64_C(1795457062123456789)},
         {"1970-01-01", 0},
         {"1970-01-02", UINT64_C(86400000000000)},
+        {"1972-02-29", UINT64_C(68169600000000000)},
         {"2026-11-22T18:04", UINT64_C(1795370640000000000)},
         {"2026-11-22T18:04:22", UINT64_C(1795370662000000000)},
         {"2026-11-22 18:04:22.123", UINT64_C(1795370662123000000)},
@@ -79,9 +81,19 @@ static void reads_times(void **state)
         assert_int_equal(value_time_parse(vectors[i].text, "--from", &timestamp, NULL), 0);
         assert_int_equal(timestamp, vectors[i].timestamp);
     }
-    static const char *const wrong[] = {
-        "",           "yesterday", "2026-13-01",        "2026-11-22T",         "2026-11-22T18",
-        "1969-12-31", "-1",        "2026-11-22T18:04x", "99999999999999999999"};
+    static const char *const wrong[] = {"",
+                                        "yesterday",
+                                        "2026-13-01",
+                                        "2026-11-22T",
+                                        "2026-11-22T18",
+                                        "1969-12-31",
+                                        "-1",
+                                        "2026-11-22T18:04x",
+                                        "99999999999999999999",
+                                        "2026-02-29",
+                                        "2026-04-31",
+                                        "2026-02-30T00:00+23:00",
+                                        "2016-12-31T23:59:60Z"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         uint64_t timestamp;
         florin_error_t error;
@@ -111,16 +123,39 @@ static void names_flags(void **state)
     assert_int_equal(value_account_flag("closed", 6), 0);
 }
 
-static void knows_text(void **state)
+static void takes_references(void **state)
 {
     (void)state;
-    assert_true(value_is_text(""));
-    assert_true(value_is_text("Kč, 12 €, \xf0\x9f\x8c\xb7"));
-    static const char *const wrong[] = {
-        "a\nb",     "\x1b[2J",  "\x7f",         "\xc2\x9b",         "\xff",         "\xc3",
-        "\xc0\x80", "\xe2\x82", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe0\x80\x80", "\x80"};
-    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
-        assert_false(value_is_text(wrong[i]));
+    static const char *const right[] = {"", "Kč, 12 €, \xf0\x9f\x8c\xb7"};
+    static const struct {
+        const char *text, *message, *printable;
+    } wrong[] = {
+        {"a\nb", "-r: it has a line break", "a?b"},
+        {"\x1b[2J", "-r: it has a line break", "?[2J"},
+        {"\x7f", "-r: it has a line break", "?"},
+        {"\xc2\x9b", "-r: it has a line break", "??"},
+        {"\xff", "-r: it is not UTF-8", "?"},
+        {"€\xc3", "-r: it is not UTF-8", "€?"},
+        {"\xed\xa0\x80", "-r: it is not UTF-8", "???"},
+    };
+    char reference[FLORIN_REFERENCE_BYTES_MAX + 1], text[FLORIN_REFERENCE_BYTES_MAX + 2];
+    florin_error_t error;
+    for (size_t i = 0; i < sizeof right / sizeof *right; i++) {
+        assert_int_equal(value_reference(right[i], "-r", reference, &error), 0);
+        assert_string_equal(value_printable(reference), right[i]);
+    }
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        assert_int_not_equal(value_reference(wrong[i].text, "-r", reference, &error), 0);
+        assert_memory_equal(error.message, wrong[i].message, strlen(wrong[i].message));
+        (void)snprintf(text, sizeof text, "%s", wrong[i].text);
+        assert_string_equal(value_printable(text), wrong[i].printable);
+    }
+    memset(text, 'r', sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    assert_int_not_equal(value_reference(text, "-r", reference, &error), 0);
+    assert_string_equal(error.message, "-r: it has 141 bytes, at most 140 may be");
+    assert_int_equal(value_reference(text + 1, "-r", reference, &error), 0);
+    assert_string_equal(reference, text + 1);
 }
 
 static void aligns_tables(void **state)
@@ -238,16 +273,11 @@ static void names_every_enum_value(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(writes_amounts),
-        cmocka_unit_test(writes_balances),
-        cmocka_unit_test(sums_past_64_bits),
-        cmocka_unit_test(reads_times),
-        cmocka_unit_test(writes_times),
-        cmocka_unit_test(names_flags),
-        cmocka_unit_test(knows_text),
-        cmocka_unit_test(aligns_tables),
-        cmocka_unit_test(shows_progress),
-        cmocka_unit_test(writes_messages_as_json),
+        cmocka_unit_test(writes_amounts),         cmocka_unit_test(writes_balances),
+        cmocka_unit_test(sums_past_64_bits),      cmocka_unit_test(reads_times),
+        cmocka_unit_test(writes_times),           cmocka_unit_test(names_flags),
+        cmocka_unit_test(takes_references),       cmocka_unit_test(aligns_tables),
+        cmocka_unit_test(shows_progress),         cmocka_unit_test(writes_messages_as_json),
         cmocka_unit_test(names_every_enum_value),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
