@@ -12,6 +12,8 @@
 /* Of one program only: compiled into its test, which stands in for risk and for the books. */
 #include "workers/transactions/create.c" /* NOLINT(bugprone-suspicious-include) */
 
+#define SHARD_AWAY "a shard is away or did not confirm in time; ask again with the same ids"
+#define IN_THE_WAY "other transactions were in the way for too long; ask again with the same ids"
 #define CALLS      5
 #define EVENTS_MAX 4
 
@@ -65,7 +67,7 @@ int florin_store_create_transfers(florin_store_t *self, florin_ledger_t *ledger,
     assert_true(!self && !ledger && limits && limits_count == 0);
     books_requests = asked_count;
     if (books_code)
-        return florin_error_set(error, books_code, "the books are away");
+        return florin_error_set(error, books_code, "others have the locks");
     for (size_t i = 0, event = 0; i < asked_count; i++) {
         assert_int_equal(asked[i].error.code, 0);
         assert_int_not_equal(asked[i].events_count, 0);
@@ -195,7 +197,7 @@ static void test_a_shard_that_is_away_fails_its_request_alone(void **state)
     away_request = 1;
     run();
     expect_created(0, 1, 100);
-    expect(2, FLORIN__V1__STATUS__STATUS_UNAVAILABLE, "shard is away");
+    expect(2, FLORIN__V1__STATUS__STATUS_UNAVAILABLE, SHARD_AWAY);
     expect_created(4, 1, 300);
 }
 
@@ -207,9 +209,9 @@ static void test_all_fail_with_the_batch(void **state)
     request(4, 1, 300);
     books_code = FLORIN_ERROR_CONFLICT;
     run();
-    expect(0, FLORIN__V1__STATUS__STATUS_UNAVAILABLE, "the books are away");
+    expect(0, FLORIN__V1__STATUS__STATUS_UNAVAILABLE, IN_THE_WAY);
     expect_created(1, 0, 0);
-    expect(4, FLORIN__V1__STATUS__STATUS_UNAVAILABLE, "the books are away");
+    expect(4, FLORIN__V1__STATUS__STATUS_UNAVAILABLE, IN_THE_WAY);
 }
 
 static void test_refusals_say_why(void **state)

@@ -3,7 +3,10 @@
 #include <stdio.h>
 
 #include "lib/clock.h"
+#include "lib/log.h"
 #include "workers/runtime/worker.h"
+
+#define LOG_PAUSE_MS 1000
 
 static char no_room[] = "no room for a message";
 
@@ -21,26 +24,53 @@ void florin_call_fail(florin_call_t *call, florin_arena_t *arena, Florin__V1__St
     call->reply->result_case = FLORIN__V1__REPLY__RESULT__NOT_SET;
 }
 
-static Florin__V1__Status status_of(int code)
+/* The detail of what failed is for the operator: it may name hosts, paths and tables. A shard that
+ * is away fails each request that touches it, so of each status one is logged a second. (Calls are
+ * answered in one thread.) */
+static void log_detail(Florin__V1__Status status, const florin_error_t *error)
 {
-    switch (code) {
-    case FLORIN_ERROR_INVALID:
-    case FLORIN_ERROR_NOT_FOUND:
-        return FLORIN__V1__STATUS__STATUS_BAD_REQUEST;
-    case FLORIN_ERROR_TOO_LARGE:
-        return FLORIN__V1__STATUS__STATUS_TOO_LARGE;
-    case FLORIN_ERROR_UNAVAILABLE:
-    case FLORIN_ERROR_TIMEOUT:
-    case FLORIN_ERROR_CONFLICT:
-        return FLORIN__V1__STATUS__STATUS_UNAVAILABLE;
-    default:
-        return FLORIN__V1__STATUS__STATUS_INTERNAL;
-    }
+    static uint64_t quiet_until_ms[FLORIN__V1__STATUS__STATUS_INTERNAL + 1];
+    uint64_t now_ms = florin_clock_ms();
+    if (now_ms < quiet_until_ms[status])
+        return;
+    quiet_until_ms[status] = now_ms + LOG_PAUSE_MS;
+    bool defect = status == FLORIN__V1__STATUS__STATUS_INTERNAL;
+    florin_log(defect ? FLORIN_LOG_ERROR : FLORIN_LOG_WARN, "call_failed", "%s: %s",
+               florin_error_name(error->code), error->message);
+}
+
+static void fail_quietly(florin_call_t *call, florin_arena_t *arena, Florin__V1__Status status,
+                         const florin_error_t *error, const char *message)
+{
+    log_detail(status, error);
+    florin_call_fail(call, arena, status, "%s", message);
 }
 
 void florin_call_fail_error(florin_call_t *call, florin_arena_t *arena, const florin_error_t *error)
 {
-    florin_call_fail(call, arena, status_of(error->code), "%s", error->message);
+    switch (error->code) {
+    case FLORIN_ERROR_INVALID:
+    case FLORIN_ERROR_NOT_FOUND:
+        florin_call_fail(call, arena, FLORIN__V1__STATUS__STATUS_BAD_REQUEST, "%s", error->message);
+        break;
+    case FLORIN_ERROR_TOO_LARGE:
+        florin_call_fail(call, arena, FLORIN__V1__STATUS__STATUS_TOO_LARGE, "%s", error->message);
+        break;
+    case FLORIN_ERROR_UNAVAILABLE:
+    case FLORIN_ERROR_TIMEOUT:
+        fail_quietly(call, arena, FLORIN__V1__STATUS__STATUS_UNAVAILABLE, error,
+                     "a shard is away or did not confirm in time; ask again with the same ids");
+        break;
+    case FLORIN_ERROR_CONFLICT:
+        fail_quietly(
+            call, arena, FLORIN__V1__STATUS__STATUS_UNAVAILABLE, error,
+            "other transactions were in the way for too long; ask again with the same ids");
+        break;
+    default:
+        fail_quietly(call, arena, FLORIN__V1__STATUS__STATUS_INTERNAL, error,
+                     "this worker has a fault that its log names; ask again with the same ids");
+        break;
+    }
 }
 
 void florin_call_fail_operation(florin_call_t *call, florin_arena_t *arena, const char *service)

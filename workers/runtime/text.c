@@ -72,8 +72,7 @@ static int check(message_t *self, florin_error_t *error)
         const uint8_t *content;
         size_t size;
         if (!read_field(self, &number, &content, &size))
-            return florin_error_set(error, FLORIN_ERROR_INVALID, "not a %s",
-                                    self->type->name);
+            return florin_error_set(error, FLORIN_ERROR_INVALID, "not a %s", self->type->name);
         const ProtobufCFieldDescriptor *field =
             protobuf_c_message_descriptor_get_field(self->type, number);
         if (field && field->type == PROTOBUF_C_TYPE_STRING && memchr(content, '\0', size))
