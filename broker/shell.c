@@ -19,7 +19,8 @@
 #define CONTEXT_BYTES_MAX 256
 #define RANDOM_BYTES      4096
 #define WORKER_FRAMES_MAX 6
-#define IO_THREADS        2 /* libzmq's: they encrypt, which costs more than all the rest */
+#define HEAD_BYTES_MAX    2048 /* a client's frames ahead of the body: ids and a service */
+#define IO_THREADS        2    /* libzmq's: they encrypt, which costs more than all the rest */
 
 struct florin_shell {
     void *context;
@@ -196,6 +197,15 @@ static void take_request(florin_shell_t *self, const florin_mdp_client_request_t
     florin_envelope_destroy(&envelope);
 }
 
+/* The head is kept with the body, and pools count only bodies: so it must be small. */
+static bool head_is_small(const florin_message_t *message, size_t body)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < body; i++)
+        bytes += message->slices[i].size;
+    return bytes <= HEAD_BYTES_MAX;
+}
+
 static void read_client(florin_shell_t *self)
 {
     florin_mdp_client_request_t request;
@@ -203,7 +213,8 @@ static void read_client(florin_shell_t *self)
         self->message.too_long
             ? FLORIN_ERROR_INVALID
             : florin_mdp_client_request_parse(self->message.slices, self->message.count, &request);
-    if (rc == FLORIN_OK || rc == FLORIN_ERROR_TOO_LARGE)
+    if ((rc == FLORIN_OK || rc == FLORIN_ERROR_TOO_LARGE) &&
+        head_is_small(&self->message, request.body))
         take_request(self, &request, rc == FLORIN_ERROR_TOO_LARGE);
     else
         malformed(self);

@@ -266,6 +266,20 @@ static void garbage_from_clients_is_counted(void **state)
     expect_service(stage);
 }
 
+/* The broker keeps it with the request, where only bodies are counted. */
+static void a_return_path_is_small(void **state)
+{
+    stage_t *stage = *state;
+    char *long_id = calloc(1, 4001);
+    assert_non_null(long_id);
+    memset(long_id, 'x', 4000);
+    void *client = peer_client(stage);
+    peer_ask(client, long_id, "small", "x");
+    free(long_id);
+    expect_malformed(stage, 1);
+    expect_service(stage);
+}
+
 static void garbage_from_workers_is_counted(void **state)
 {
     stage_t *stage = *state;
@@ -502,6 +516,7 @@ int main(void)
         TEST(dialects_of_reply_are_understood),
         TEST(mmi_is_about_the_service_not_the_sender),
         TEST(garbage_from_clients_is_counted),
+        TEST(a_return_path_is_small),
         TEST(garbage_from_workers_is_counted),
         TEST(random_frames_stop_nothing),
         TEST(a_garbage_hello_is_told_to_go),
