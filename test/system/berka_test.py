@@ -1,4 +1,4 @@
-"""The books of a real bank, through the whole road on two shards, against the bank's own balances."""
+"""The books of a real bank, through the whole road, against the bank's own balances."""
 import collections
 import os
 import pathlib
@@ -54,7 +54,7 @@ class BerkaTest(SystemTest):
         for date in sorted(days):
             balance, gap = convert.day_end(balance, days[date])
             if gap > ROUNDING_MAX:
-                self.assertEqual(date, self.last_date, f"account {account}: a transaction is missing")
+                self.assertEqual(date, self.last_date, f"account {account} lacks a transaction")
                 return deviation, True, len(days) - 1
             allowed += gap
             deviation = ours[date] - balance
@@ -72,8 +72,8 @@ class BerkaTest(SystemTest):
               f" accounts, {sum(days for _, _, days in compared)} balances at a day's end compared:"
               f"\n    {exact} accounts end as in the bank's books to the haléř, the others within"
               f" its rounding (at most {largest / 100:.2f} CZK);"
-              f"\n    for {sum(cut for _, cut, _ in compared)} of them the end is the day before the"
-              f" file's last, of which it lacks a transaction")
+              f"\n    for {sum(cut for _, cut, _ in compared)} of them the end is the day before"
+              f" the file's last, of which it lacks a transaction")
 
     def check_sums(self):
         """Each account's final balance is the sum of its rows."""
@@ -94,7 +94,8 @@ class BerkaTest(SystemTest):
         before = self.cluster.florin("trial-balance").stdout
 
         again_accounts, again = self.bring_in()
-        self.assertEqual((int(again["created"]), int(again["existed"])), (0, len(self.transactions)))
+        self.assertEqual((int(again["created"]), int(again["existed"])),
+                         (0, len(self.transactions)))
         self.assertEqual((int(again_accounts["created"]), int(again_accounts["existed"])),
                          (0, int(accounts["created"])))
         self.assertEqual(self.cluster.florin("trial-balance").stdout, before)

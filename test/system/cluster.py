@@ -101,8 +101,8 @@ class Cluster:
         return (self.dir / "log" / f"{name}.log").read_text()
 
     def endpoint(self, workers=False):
-        settings = dict(line.split("=", 1) for line in (self.dir / "cluster").read_text().split("\n")
-                        if line)
+        settings = dict(line.split("=", 1)
+                        for line in (self.dir / "cluster").read_text().splitlines())
         return f"tcp://127.0.0.1:{int(settings['port_base']) + int(workers)}"
 
     def keys(self, name="operator"):
@@ -110,6 +110,10 @@ class Cluster:
 
     def client(self, **options):
         return wire.Client(self.endpoint(), self.keys(), **options)
+
+    def worker(self, service):
+        """A plain worker of the RFC, for any service."""
+        return wire.Worker(self.endpoint(workers=True), self.keys("risk"), service)
 
     def florin(self, *arguments, exit_code=0, seconds=60):
         """The florin command's output; fails when it ends with another code."""
@@ -197,15 +201,16 @@ def uuid(number):
 
 def alive(pid):
     try:
-        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
+        fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     except OSError:
         return False
+    return fields[0] not in "ZX"
 
 
 class Payer(threading.Thread):
     """Pays between some accounts without a pause, and asks again with the same ids after whatever
-    leaves the outcome open. What was acknowledged is in `acknowledged`; what should not have come is
-    in `surprises`."""
+    leaves the outcome open. What was acknowledged is in `acknowledged`; what should not have come
+    is in `surprises`."""
 
     def __init__(self, cluster, accounts, first_id, batch=5, seed=1):
         super().__init__(daemon=True)

@@ -24,7 +24,8 @@ class ClusterTest(unittest.TestCase):
         return done.stdout + done.stderr
 
     def pids(self):
-        return {path.name: int(path.read_text().split()[0]) for path in (self.dir / "pid").iterdir()}
+        return {path.name: int(path.read_text().split()[0])
+                for path in (self.dir / "pid").iterdir()}
 
     def sql(self, where, query):
         return self.ops("psql", where, "-Atc", query).strip()

@@ -1,4 +1,4 @@
-"""The transactions worker is killed at every step of a batch across shards, and the books are whole.
+"""The transactions worker dies at every step of a batch across shards, and the books are whole.
 
 Needs the programs of a build with failpoints (make failpoints)."""
 import os

@@ -66,7 +66,7 @@ class BadInputTest(SystemTest):
                  lambda: self.broker_status().dropped_malformed > before + 1000)
 
     def test_a_reply_nobody_asked_for_reaches_nobody(self):
-        worker = wire.Worker(self.cluster.endpoint(workers=True), self.cluster.keys("risk"), "forger")
+        worker = self.cluster.worker("forger")
         self.addCleanup(worker.disconnect)
         before = self.broker_status().dropped_replies
         for token in (b"1", b"\x00\x6b\x8b\x45\x67", b"x" * 255):

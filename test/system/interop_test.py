@@ -56,7 +56,7 @@ class InteropTest(SystemTest):
 
     def echo_worker(self, service="echo"):
         """A plain RFC 7 worker in a thread, until the test ends."""
-        worker = wire.Worker(self.cluster.endpoint(workers=True), self.cluster.keys("risk"), service)
+        worker = self.cluster.worker(service)
         ending = threading.Event()
         thread = threading.Thread(target=self.serve, args=(worker, ending))
         thread.start()
@@ -72,15 +72,14 @@ class InteropTest(SystemTest):
             self.assertEqual(self.client.receive(), ("echo", body))
 
     def test_a_plain_worker_that_leaves_is_gone(self):
-        worker = wire.Worker(self.cluster.endpoint(workers=True), self.cluster.keys("risk"), "brief")
+        worker = self.cluster.worker("brief")
         self.addCleanup(worker.close)
         wait_for("the worker to register", lambda: self.mmi(b"brief")[1] == [b"200"])
         worker.disconnect()
         wait_for("the worker to be gone", lambda: self.mmi(b"brief")[1] == [b"404"])
 
     def test_a_plain_worker_may_not_take_a_reserved_name(self):
-        worker = wire.Worker(self.cluster.endpoint(workers=True), self.cluster.keys("risk"),
-                             "mmi.service")
+        worker = self.cluster.worker("mmi.service")
         self.addCleanup(worker.close)
         self.assertTrue(worker.socket.poll(5000), "no answer to a forbidden READY")
         self.assertEqual(worker.socket.recv_multipart(), [b"", b"MDPW01", wire.DISCONNECT])

@@ -25,6 +25,9 @@ class RiskTest(SystemTest):
         wait_for("the rules to be gone",
                  lambda: self.pay(debit, credit, 10**12)[0] == "created")
 
+    def limit(self, *limits):
+        self.cluster.admin("risk", "set", "EUR", *limits)
+
     def open(self, ledger=EUR):
         """Two accounts, on two shards, without a bound."""
         pair = [next(self.accounts), next(self.accounts)]
@@ -50,14 +53,14 @@ class RiskTest(SystemTest):
 
     def test_the_maximum_of_a_currency(self):
         debit, credit = self.open()
-        self.cluster.admin("risk", "set", "EUR", "--max", "100.00")
+        self.limit("--max", "100.00")
         self.takes_effect(debit, credit, 10001, "risk_declined")
         self.assertEqual(self.pay(debit, credit, 10001), self.declined("amount_above_maximum"))
         self.assertEqual(self.pay(debit, credit, 10000), ("created", []))
 
     def test_a_rule_holds_for_its_currency_alone(self):
         debit, credit = self.open(JPY)
-        self.cluster.admin("risk", "set", "EUR", "--max", "1.00")
+        self.limit("--max", "1.00")
         self.cluster.admin("risk", "set", "JPY", "--max", "500")
         self.takes_effect(debit, credit, 501, "risk_declined", ledger=JPY)
         self.assertEqual(self.pay(debit, credit, 500, ledger=JPY), ("created", []))
@@ -65,7 +68,7 @@ class RiskTest(SystemTest):
     def test_a_rule_is_changed_and_taken_away_while_all_runs(self):
         debit, credit = self.open()
         for maximum, refused in ("1.00", 101), ("2.00", 201), ("0.50", 51):
-            self.cluster.admin("risk", "set", "EUR", "--max", maximum)
+            self.limit("--max", maximum)
             self.takes_effect(debit, credit, refused, "risk_declined")
             self.takes_effect(debit, credit, refused - 1, "created")
         self.cluster.admin("risk", "unset", "EUR")
@@ -73,7 +76,7 @@ class RiskTest(SystemTest):
 
     def test_what_should_be_reviewed_is_declined_with_its_reason(self):
         debit, credit = self.open()
-        self.cluster.admin("risk", "set", "EUR", "--review-above", "10.00")
+        self.limit("--review-above", "10.00")
         self.takes_effect(debit, credit, 1001, "risk_declined")
         self.assertEqual(self.pay(debit, credit, 1001), self.declined("amount_above_review"))
         self.assertEqual(self.pay(debit, credit, 1000), ("created", []))
@@ -89,7 +92,7 @@ class RiskTest(SystemTest):
 
     def test_an_allowed_account_may_debit_what_others_may_not(self):
         debit, credit = self.open()
-        self.cluster.admin("risk", "set", "EUR", "--max", "1.00")
+        self.limit("--max", "1.00")
         self.takes_effect(debit, credit, 101, "risk_declined")
         self.cluster.admin("risk", "allow", debit)
         self.takes_effect(debit, credit, 101, "created")
@@ -97,7 +100,7 @@ class RiskTest(SystemTest):
 
     def test_a_refusal_is_remembered_and_a_repeat_is_not_counted(self):
         debit, credit = self.open()
-        self.cluster.admin("risk", "set", "EUR", "--max", "1.00")
+        self.limit("--max", "1.00")
         self.takes_effect(debit, credit, 101, "risk_declined")
         number = next(self.ids)
         refused = wire.transfer(number, debit, credit, 101)
@@ -111,7 +114,7 @@ class RiskTest(SystemTest):
 
     def test_the_window_counts_what_was_debited(self):
         debit, credit = self.open()
-        self.cluster.admin("risk", "set", "EUR", "--max", "5.00", "--window", "600", "--count", "3")
+        self.limit("--max", "5.00", "--window", "600", "--count", "3")
         self.takes_effect(debit, credit, 501, "risk_declined")
         first = next(self.ids)
         self.assertEqual(self.client.pay(first, debit, credit, 1), "created")
@@ -123,7 +126,7 @@ class RiskTest(SystemTest):
 
     def test_a_batch_counts_against_the_window_within_itself(self):
         debit, credit = self.open()
-        self.cluster.admin("risk", "set", "EUR", "--max", "5.00", "--window", "600", "--sum", "2.00")
+        self.limit("--max", "5.00", "--window", "600", "--sum", "2.00")
         self.takes_effect(debit, credit, 501, "risk_declined")
         outcomes = self.client.transfer(*(wire.transfer(next(self.ids), debit, credit, 90)
                                           for _ in range(4)))
@@ -133,7 +136,7 @@ class RiskTest(SystemTest):
 
     def test_the_window_rolls(self):
         debit, credit = self.open()
-        self.cluster.admin("risk", "set", "EUR", "--max", "5.00", "--window", "2", "--count", "1")
+        self.limit("--max", "5.00", "--window", "2", "--count", "1")
         self.takes_effect(debit, credit, 501, "risk_declined")
         self.assertEqual(self.pay(debit, credit, 1)[0], "created")
         self.assertEqual(self.pay(debit, credit, 1)[0], "risk_declined")
@@ -150,14 +153,14 @@ class RiskTest(SystemTest):
 
     def test_clients_at_once_never_pass_the_count(self):
         debit, credit = self.open()
-        self.cluster.admin("risk", "set", "EUR", "--max", "5.00", "--window", "600", "--count", "20")
+        self.limit("--max", "5.00", "--window", "600", "--count", "20")
         self.takes_effect(debit, credit, 501, "risk_declined")
         self.assertEqual(self.race(debit, credit, 1), 20)
         self.assertEqual(self.client.balances(debit), {debit: -20})
 
     def test_clients_at_once_never_pass_the_sum(self):
         debit, credit = self.open()
-        self.cluster.admin("risk", "set", "EUR", "--max", "5.00", "--window", "600", "--sum", "10.00")
+        self.limit("--max", "5.00", "--window", "600", "--sum", "10.00")
         self.takes_effect(debit, credit, 501, "risk_declined")
         self.assertEqual(self.race(debit, credit, 70), 14)
         self.assertEqual(self.client.balances(debit), {debit: -980})

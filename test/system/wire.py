@@ -1,7 +1,7 @@
 """Majordomo (7/MDP, 8/MMI) as a client and a worker of any make speak it, and Florin's messages.
 
-Written from the RFCs and proto/ alone: nothing of Florin's code is used, so that what passes here is
-what others can rely on.
+Written from the RFCs and proto/ alone: nothing of Florin's code is used, so that what passes here
+is what others can rely on.
 """
 import atexit
 import pathlib
@@ -66,7 +66,8 @@ class Keys:
 
     @staticmethod
     def _read(path, name):
-        return re.search(rf'{name}\s*=\s*"([^"]{{40}})"', pathlib.Path(path).read_text())[1].encode()
+        text = pathlib.Path(path).read_text()
+        return re.search(rf'{name}\s*=\s*"([^"]{{40}})"', text)[1].encode()
 
     def apply(self, socket):
         socket.curve_publickey, socket.curve_secretkey = self.public, self.secret
