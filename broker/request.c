@@ -52,6 +52,10 @@ void request_no_worker(florin_core_t *core, request_t *request)
 void request_again(florin_core_t *core, request_t *request)
 {
     char message[FLORIN_SERVICE_BYTES_MAX + 160];
+    if (request->body == NULL) {
+        free(request);
+        return;
+    }
     if (request->attempt < FLORIN_ATTEMPTS_MAX) {
         pool_wait(request, true);
         request->pool->redispatched++;

@@ -175,7 +175,8 @@ void request_refuse(florin_core_t *core, request_t *request, Florin__V1__Status 
                     const char *message);
 void request_expire(florin_core_t *core, request_t *request);
 void request_no_worker(florin_core_t *core, request_t *request);
-/* Back to the front of the queue, or UNAVAILABLE when it had all its attempts. */
+/* Its worker is lost. Back to the front of the queue, or UNAVAILABLE when it had all its attempts;
+ * one that is settled already ends here. */
 void request_again(florin_core_t *core, request_t *request);
 
 /* worker.c */

@@ -93,10 +93,7 @@ void worker_die(florin_core_t *core, worker_t *worker, const char *why, uint64_t
     request_t *request;
     while ((request = TAILQ_LAST(&worker->held, request_list)) != NULL) {
         worker_let_go(request);
-        if (request->body == NULL)
-            free(request);
-        else
-            request_again(core, request);
+        request_again(core, request);
     }
     TAILQ_REMOVE(&core->workers, worker, in_core);
     zhashx_delete(core->workers_by_id, &worker->id);
