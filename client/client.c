@@ -135,8 +135,10 @@ static void finish_timeout(florin_client_t *self, request_t *request)
     }
     florin_error_t error;
     (void)florin_error_set(
-        &error, FLORIN_ERROR_TIMEOUT, "no answer from service %s in %u ms (%s)%s", request->service,
-        self->timeout_ms, brokers,
+        &error, FLORIN_ERROR_TIMEOUT, "no answer from service %s in %u ms (%s)%s%s%s",
+        request->service, self->timeout_ms, brokers,
+        request->refusal ? "; the last refusal was " : "",
+        request->refusal ? florin_status_name(request->refusal->status) : "",
         request->doubtful ? "; it may have been done: ask again with the same ids"
                           : "; nothing was done");
     finish(self, request, NULL, &error);

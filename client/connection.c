@@ -281,8 +281,7 @@ uint64_t florin_connection_heard_ms(const florin_connection_t *self)
 
 void florin_connection_describe(const florin_connection_t *self, char *text, size_t bytes)
 {
-    (void)snprintf(text, bytes, "%s: %s", self->endpoint,
-                   self->up ? "connected, but silent" : self->trouble);
+    (void)snprintf(text, bytes, "%s: %s", self->endpoint, self->up ? "connected" : self->trouble);
 }
 
 void *florin_connection_socket(const florin_connection_t *self)

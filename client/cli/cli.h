@@ -8,7 +8,7 @@
 #include "client/florin.h"
 
 /* Exit codes, as scripts see them. */
-enum { CLI_DONE = 0, CLI_REFUSED = 1, CLI_USAGE = 2, CLI_UNREACHABLE = 3 };
+enum { CLI_DONE = 0, CLI_REFUSED = 1, CLI_USAGE = 2, CLI_UNREACHABLE = 3, CLI_OUTPUT = 4 };
 
 typedef struct {
     const char *config; /* --config, or NULL */

@@ -1,5 +1,7 @@
 /* florin: Florin's command line. This file finds the command; each has a file of its own. */
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "client/cli/cli.h"
 
@@ -38,7 +40,7 @@ static const char help[] =
     "\n"
     "`florin COMMAND --help` tells a command's options; florin(1) tells all.\n"
     "\n"
-    "Exit code: 0 done, 1 refused, 2 wrong usage, 3 nobody answered.";
+    "Exit code: 0 done, 1 refused, 2 wrong usage, 3 nobody answered, 4 output not written.";
 
 /* What the options before the command leave to do. */
 typedef struct {
@@ -92,8 +94,23 @@ static int run(cli_t *cli, int argc, char **argv)
     return cli_tell_usage(cli, &error);
 }
 
+/* The exit code, which is CLI_OUTPUT if what was done could not be told. */
+static int end_output(int code)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return code;
+    (void)fprintf(stderr, "florin: the output could not be written whole; the command was carried "
+                          "out, and may be repeated with the same ids\n");
+    return code == CLI_DONE ? CLI_OUTPUT : code;
+}
+
 int main(int argc, char **argv)
 {
+    /* Otherwise the first socket would take its number, and the output would go there. */
+    if (fcntl(STDOUT_FILENO, F_GETFD) < 0) {
+        (void)fprintf(stderr, "florin: standard output is closed; nothing was done\n");
+        return CLI_OUTPUT;
+    }
     cli_t cli = {0};
     main_t self = {.cli = &cli};
     struct argp_child children[] = {{&cli_common_argp, 0, NULL, 0}, {0}};
@@ -108,7 +125,5 @@ int main(int argc, char **argv)
     int code = run(&cli, argc - self.first, argv + self.first);
     florin_client_destroy(&cli.client);
     florin_client_options_clear(&cli.options);
-    if (fflush(stdout) != 0 && code == CLI_DONE)
-        code = CLI_REFUSED;
-    return code;
+    return end_output(code);
 }

@@ -9,6 +9,9 @@
 #define ACCOUNT(name)  FLORIN__V1__OPEN_ACCOUNT_RESULT__OPEN_ACCOUNT_RESULT_##name
 #define TRANSFER(name) FLORIN__V1__CREATE_TRANSFER_RESULT__CREATE_TRANSFER_RESULT_##name
 
+/* The command's own requests give no cause for the others. */
+#define UNEXPECTED "this florin does not know what to do about it: is it older than the workers?"
+
 bool refusal_none_account(Florin__V1__OpenAccountResult result)
 {
     return result == ACCOUNT(CREATED) || result == ACCOUNT(EXISTS);
@@ -49,7 +52,7 @@ json_t *refusal_transfer_json(const ProtobufCBinaryData *id,
 
 void refusal_explain_account(const Florin__V1__AccountResult *result, char *text, size_t bytes)
 {
-    const char *advice = "see proto/PROTOCOL.md for what this result means";
+    const char *advice = UNEXPECTED;
     switch (result->result) {
     case ACCOUNT(EXISTS_WITH_DIFFERENT_FLAGS):
     case ACCOUNT(EXISTS_WITH_DIFFERENT_USER_DATA):
@@ -116,6 +119,22 @@ static const char *transfer_advice(Florin__V1__CreateTransferResult result)
     case TRANSFER(ID_MUST_NOT_BE_ZERO):
     case TRANSFER(ID_MUST_NOT_BE_INT_MAX):
         return "choose another id, or give none and get a new one";
+    case TRANSFER(DEBIT_ACCOUNT_ID_MUST_NOT_BE_ZERO):
+    case TRANSFER(DEBIT_ACCOUNT_ID_MUST_NOT_BE_INT_MAX):
+        return "no account has that id; name another debit account";
+    case TRANSFER(CREDIT_ACCOUNT_ID_MUST_NOT_BE_ZERO):
+    case TRANSFER(CREDIT_ACCOUNT_ID_MUST_NOT_BE_INT_MAX):
+        return "no account has that id; name another credit account";
+    case TRANSFER(OVERFLOWS_DEBITS_PENDING):
+    case TRANSFER(OVERFLOWS_DEBITS_POSTED):
+    case TRANSFER(OVERFLOWS_DEBITS):
+        return "the debit account's debits would pass 2^63-1 minor units, the most that an account "
+               "holds; nothing moved, and the id is still free";
+    case TRANSFER(OVERFLOWS_CREDITS_PENDING):
+    case TRANSFER(OVERFLOWS_CREDITS_POSTED):
+    case TRANSFER(OVERFLOWS_CREDITS):
+        return "the credit account's credits would pass 2^63-1 minor units, the most that an "
+               "account holds; nothing moved, and the id is still free";
     default:
         return NULL;
     }
@@ -141,7 +160,7 @@ void refusal_explain_transfer(const Florin__V1__TransferResult *result, char *te
                        "this id was used for a transfer that differs; compare it with `florin "
                        "transfer show`, and take a new id for a new transfer");
     else
-        (void)snprintf(text, bytes, "see proto/PROTOCOL.md for what this result means");
+        (void)snprintf(text, bytes, UNEXPECTED);
 }
 
 /* ------------------------------------------------------------------------ with a look at accounts

@@ -1,4 +1,5 @@
 /* florin account statement. */
+#include <inttypes.h>
 #include <string.h>
 
 #include "client/cli/cli.h"
@@ -156,6 +157,18 @@ static int check_exists(cli_t *cli, query_t *query, uint32_t *ledger)
     return code;
 }
 
+/* The cursor is the timestamp of the last entry shown. */
+static void tell_more(cli_t *cli, uint64_t cursor)
+{
+    (void)fflush(stdout); /* the entries come first */
+    (void)fprintf(stderr, "florin: more follow: --from %" PRIu64 "\n", cursor + 1);
+    if (cli->json) {
+        json_t *object = json_object();
+        (void)json_object_set_new(object, "next_cursor", wire_uint64(cursor));
+        cli_print_json(object);
+    }
+}
+
 int statement(cli_t *cli, int argc, char **argv)
 {
     const struct argp_child children[] = {{&cli_common_argp, 0, NULL, 0}, {0}};
@@ -186,6 +199,8 @@ int statement(cli_t *cli, int argc, char **argv)
     uint64_t cursor = 0;
     for (bool more = code == CLI_DONE; more; more = code == CLI_DONE && cursor && query.left)
         code = print_page(cli, &query, table, &cursor);
+    if (code == CLI_DONE && cursor)
+        tell_more(cli, cursor);
     table_destroy(&table);
     return code;
 }

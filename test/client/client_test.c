@@ -186,6 +186,7 @@ static void never_says_not_begun_when_it_may_have(void **state)
             fake_broker_answer(&world->brokers[0], &request, BUSY, "");
     }
     assert_int_equal(ending.code, FLORIN_ERROR_TIMEOUT);
+    assert_non_null(strstr(ending.text, "broker0: connected); the last refusal was busy; "));
     assert_non_null(strstr(ending.text, "it may have been done"));
 }
 
