@@ -37,6 +37,9 @@ class ClusterTest(unittest.TestCase):
                                      "transactions-1", "risk-1"})
         self.assertIn("up already", self.ops("up"))
         self.assertEqual(self.pids(), pids)
+        self.assertIn("stop it first", self.ops("up", "--brokers", "1", exit_code=1))
+        self.assertIn("takes no", self.ops("up", "now", exit_code=2))
+        self.assertEqual(self.pids(), pids)
         self.assertIn("transactions-1", self.ops("status"))
 
         self.ops("kill", "transactions-1", "KILL")
