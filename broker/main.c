@@ -2,6 +2,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -37,6 +38,18 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
     }
 }
 
+/* Each connection takes a descriptor, and the usual soft limit is far below the broker's bound. The
+ * reader of the log may go away; the broker stays. */
+static void set_limits(void)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &files);
+    }
+    (void)signal(SIGPIPE, SIG_IGN);
+}
+
 /* SIGTERM and SIGINT as a descriptor; every thread made later inherits that they are blocked. */
 static int signals_open(void)
 {
@@ -52,6 +65,7 @@ static int signals_open(void)
 static int serve(const florin_broker_settings_t *settings, florin_error_t *error)
 {
     florin_shell_t *shell = NULL;
+    set_limits();
     int stop_fd = signals_open();
     if (stop_fd < 0)
         return florin_error_set(error, FLORIN_ERROR_SYSTEM, "no signalfd");
