@@ -12,7 +12,7 @@
 /* Of one program only: compiled into its test, which stands in for risk and for the books. */
 #include "workers/transactions/create.c" /* NOLINT(bugprone-suspicious-include) */
 
-#define SHARD_AWAY "a shard is away or did not confirm in time; ask again with the same ids"
+#define SHARD_AWAY "a database is away or did not confirm in time; ask again with the same ids"
 #define IN_THE_WAY "other transactions were in the way for too long; ask again with the same ids"
 #define CALLS      5
 #define EVENTS_MAX 4

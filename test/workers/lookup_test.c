@@ -117,7 +117,7 @@ static void expect(size_t call, Florin__V1__Status status, const char *message)
     assert_int_equal(replies[call].status, status);
 }
 
-#define AWAY        "a shard is away or did not confirm in time; ask again with the same ids"
+#define AWAY        "a database is away or did not confirm in time; ask again with the same ids"
 #define OK          FLORIN__V1__STATUS__STATUS_OK
 #define UNAVAILABLE FLORIN__V1__STATUS__STATUS_UNAVAILABLE
 

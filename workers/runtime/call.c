@@ -59,7 +59,7 @@ void florin_call_fail_error(florin_call_t *call, florin_arena_t *arena, const fl
     case FLORIN_ERROR_UNAVAILABLE:
     case FLORIN_ERROR_TIMEOUT:
         fail_quietly(call, arena, FLORIN__V1__STATUS__STATUS_UNAVAILABLE, error,
-                     "a shard is away or did not confirm in time; ask again with the same ids");
+                     "a database is away or did not confirm in time; ask again with the same ids");
         break;
     case FLORIN_ERROR_CONFLICT:
         fail_quietly(
