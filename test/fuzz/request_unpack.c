@@ -1,7 +1,9 @@
-/* A request's body: unpacked into an arena, packed, and unpacked again. */
+/* A request's body: looked through for NUL bytes, unpacked into an arena, packed, unpacked again.
+ */
 #include "florin/v1/florin.pb-c.h"
 #include "lib/arena.h"
 #include "test/fuzz/fuzz.h"
+#include "workers/runtime/text.h"
 
 #define ARENA_BYTES       (64u * 1024 * 1024)
 #define SMALL_ARENA_BYTES 1024
@@ -52,7 +54,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     ProtobufCAllocator *allocator = florin_arena_protobuf(arena);
     Florin__V1__Request *request = florin__v1__request__unpack(allocator, size, data);
-    if (request)
+    if (request) {
+        florin_error_t error = {0};
         check_packing(allocator, request);
+        /* What can be unpacked can be looked through: the one reason to refuse it is a NUL. */
+        HOLDS(florin_text_check(&florin__v1__request__descriptor, data, size, &error) == 0 ||
+              strstr(error.message, "NUL byte"));
+    }
     return 0;
 }

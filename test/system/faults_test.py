@@ -96,6 +96,7 @@ class BadInputTest(SystemTest):
     def test_a_field_out_of_range_is_named(self):
         good = wire.transfer(8001, 1, 2, 1)
         for field, value in (("code", 65536), ("amount", 2**63), ("reference", "x" * 141),
+                             ("reference", "a\0b"),
                              ("id", b"short"), ("user_data", b"x" * 17)):
             bad = pb.Transfer()
             bad.CopyFrom(good)
