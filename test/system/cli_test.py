@@ -1,4 +1,4 @@
-"""The florin command from end to end: what it prints, how it ends, and that repeats are harmless."""
+"""The florin command from end to end: what it prints, how it ends, and that repeats do no harm."""
 import itertools
 import json
 import pathlib
