@@ -15,6 +15,9 @@
 #define READS_MAX         256 /* messages from one socket in one turn of the loop */
 #define CROWDED_PAUSE_MS  50  /* how long clients are not read at most when a pool is crowded */
 #define DROPS_LOG_REST_MS 1000
+/* Lines a second about workers that come and go; one that does so in a loop must not fill a disk.
+ */
+#define LOG_LINES_MAX     100
 #define LAST_LINGER_MS    500
 #define CONTEXT_BYTES_MAX 256
 #define RANDOM_BYTES      4096
@@ -32,6 +35,8 @@ struct florin_shell {
     uint64_t crowded_since_ms; /* 0: no pool is crowded */
     uint64_t drops_logged_ms;
     florin_core_counters_t drops_logged;
+    uint64_t log_second; /* of the core's lines that are counted */
+    uint32_t log_lines;
     size_t random_left;
     uint8_t random[RANDOM_BYTES]; /* a stock, for the kernel is slow to ask */
     florin_message_t message;     /* the one that is being handled */
@@ -143,8 +148,17 @@ static void random_bytes(void *arg, void *bytes, size_t count)
 
 static void log_line(void *arg, florin_log_level_t level, const char *action, const char *message)
 {
-    (void)arg;
-    florin_log(level, action, "%s", message);
+    florin_shell_t *self = arg;
+    uint64_t second = self->now_ms / 1000;
+    if (second != self->log_second) {
+        if (self->log_lines > LOG_LINES_MAX)
+            florin_log(FLORIN_LOG_WARN, "lines_left_out", "%u lines about workers were left out",
+                       self->log_lines - LOG_LINES_MAX);
+        self->log_second = second;
+        self->log_lines = 0;
+    }
+    if (self->log_lines++ < LOG_LINES_MAX)
+        florin_log(level, action, "%s", message);
 }
 
 /* ------------------------------------------------------------------- what comes from peers */
