@@ -189,7 +189,8 @@ export FLORIN_BIN_FAILPOINTS = $(abspath $(FAILPOINTS)/bin)
 SYSTEM_TESTS := $(notdir $(basename $(wildcard test/system/*_test.py)))
 
 test: all unit-tests failpoints ## run all tests
-	@test/run $(BUILD)/test-logs test/protocol_check.py $(UNIT_TESTS) \
+	@test/run $(BUILD)/test-logs test/protocol_check.py \
+	    $(filter-out %/store/crash_test,$(UNIT_TESTS)) \
 	    $(FAILPOINTS)/test/store/crash_test \
 	    $(SYSTEM_TESTS:%="test/system/run %")
 
