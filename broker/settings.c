@@ -182,20 +182,7 @@ static int check_endpoints(const florin_broker_settings_t *self, const char *whi
     return 0;
 }
 
-/* A path of the file, made absolute by the file's folder; empty when it is not set. */
-static int read_path(const florin_config_t *config, const char *setting, const char *file,
-                     char path[PATH_MAX], florin_error_t *error)
-{
-    const char *value = florin_config_text(config, setting, "");
-    const char *slash = strrchr(file, '/');
-    int folder = value[0] == '/' || value[0] == '\0' || slash == NULL ? 0 : (int)(slash - file + 1);
-    int length = snprintf(path, PATH_MAX, "%.*s%s", folder, file, value);
-    if (length < 0 || length >= PATH_MAX)
-        return florin_error_set(error, FLORIN_ERROR_CONFIG, "%s: the path is too long", setting);
-    return 0;
-}
-
-static int read_all(const florin_config_t *config, const char *file, florin_broker_settings_t *self,
+static int read_all(const florin_config_t *config, florin_broker_settings_t *self,
                     florin_error_t *error)
 {
     (void)florin_config_each(config, "pools", collect_pool, self);
@@ -203,11 +190,11 @@ static int read_all(const florin_config_t *config, const char *file, florin_brok
     if (rc == 0)
         rc = read_pools(config, self, error);
     if (rc == 0)
-        rc = read_path(config, "broker/key", file, self->key, error);
+        rc = florin_config_path(config, "broker/key", self->key, error);
     if (rc == 0)
-        rc = read_path(config, "broker/client_keys", file, self->client_keys, error);
+        rc = florin_config_path(config, "broker/client_keys", self->client_keys, error);
     if (rc == 0)
-        rc = read_path(config, "broker/worker_keys", file, self->worker_keys, error);
+        rc = florin_config_path(config, "broker/worker_keys", self->worker_keys, error);
     if (rc != 0)
         return rc;
     (void)florin_config_each(config, "broker", collect_endpoint, self);
@@ -241,7 +228,7 @@ int florin_broker_settings_load(const char *path, florin_broker_settings_t **set
     if (self == NULL)
         rc = florin_error_set(error, FLORIN_ERROR_MEMORY, "no memory for the configuration");
     else
-        rc = read_all(config, path, self, error);
+        rc = read_all(config, self, error);
     florin_config_destroy(&config);
     if (rc == 0)
         *settings = self;

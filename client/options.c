@@ -37,24 +37,6 @@ static void visit_broker(void *arg, const char *name, const char *value)
         texts->too_many = true;
 }
 
-/* Writes `value`, relative to the folder of the file at `base`, as a path; *path is NULL when the
- * value is empty. */
-static int resolve(const char *base, const char *value, char *buffer, const char **path,
-                   florin_error_t *error)
-{
-    *path = NULL;
-    if (*value == '\0')
-        return 0;
-    const char *slash = strrchr(base, '/');
-    int folder_bytes = *value != '/' && slash ? (int)(slash - base + 1) : 0;
-    int length = snprintf(buffer, PATH_MAX, "%.*s%s", folder_bytes, base, value);
-    if (length < 0 || length >= PATH_MAX)
-        return florin_error_set(error, FLORIN_ERROR_CONFIG, "%s: the path %s is too long", base,
-                                value);
-    *path = buffer;
-    return 0;
-}
-
 static int read_options(const char *path, texts_t *texts, florin_client_options_t *options,
                         florin_error_t *error)
 {
@@ -71,12 +53,12 @@ static int read_options(const char *path, texts_t *texts, florin_client_options_
     options->brokers = texts->brokers;
     options->brokers_count = texts->brokers_count;
     options->timeout_ms = (uint32_t)florin_config_number(texts->config, "client/timeout_ms", 10000);
-    rc = resolve(path, florin_config_text(texts->config, "client/broker_key", ""),
-                 texts->broker_key_path, &options->broker_key_path, error);
-    if (rc != 0)
-        return rc;
-    return resolve(path, florin_config_text(texts->config, "client/key", ""), texts->key_path,
-                   &options->key_path, error);
+    rc = florin_config_path(texts->config, "client/broker_key", texts->broker_key_path, error);
+    if (rc == 0)
+        rc = florin_config_path(texts->config, "client/key", texts->key_path, error);
+    options->broker_key_path = *texts->broker_key_path ? texts->broker_key_path : NULL;
+    options->key_path = *texts->key_path ? texts->key_path : NULL;
+    return rc;
 }
 
 int florin_client_options_load(const char *path, florin_client_options_t *options,

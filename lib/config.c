@@ -173,6 +173,19 @@ const char *florin_config_text(const florin_config_t *self, const char *path, co
     return node ? zconfig_value(node) : fallback;
 }
 
+int florin_config_path(const florin_config_t *self, const char *setting, char *path,
+                       florin_error_t *error)
+{
+    const char *value = florin_config_text(self, setting, "");
+    const char *slash = *value == '/' || *value == '\0' ? NULL : strrchr(self->path, '/');
+    int folder_bytes = slash ? (int)(slash - self->path + 1) : 0;
+    int length = snprintf(path, PATH_MAX, "%.*s%s", folder_bytes, self->path, value);
+    if (length < 0 || length >= PATH_MAX)
+        return florin_error_set(error, FLORIN_ERROR_CONFIG, "%s: %s: the path is too long",
+                                self->path, setting);
+    return FLORIN_OK;
+}
+
 uint64_t florin_config_number(const florin_config_t *self, const char *path, uint64_t fallback)
 {
     zconfig_t *node = zconfig_locate(self->root, path);

@@ -31,6 +31,11 @@ int florin_config_check(const florin_config_t *self, const florin_setting_t *set
 /* The value, or the fallback; NULL when there is neither. Owned by the config. */
 const char *florin_config_text(const florin_config_t *self, const char *path, const char *fallback);
 
+/* Writes the value as a path to `path`, which holds PATH_MAX bytes: relative to the file's folder,
+ * or empty when there is none. Returns 0 or FLORIN_ERROR_CONFIG. */
+int florin_config_path(const florin_config_t *self, const char *setting, char *path,
+                       florin_error_t *error) FLORIN_MUST_USE;
+
 /* The value as a number, or the fallback. Call after florin_config_check. */
 uint64_t florin_config_number(const florin_config_t *self, const char *path, uint64_t fallback);
 

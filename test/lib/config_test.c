@@ -1,5 +1,6 @@
 #include "lib/config.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,6 +44,29 @@ static void values_are_read(void **state)
     assert_null(florin_config_text(config, "broker/other", NULL));
     florin_config_destroy(&config);
     assert_null(config);
+}
+
+static void paths_begin_at_the_files_folder(void **state)
+{
+    (void)state;
+    char *folder = test_folder_new();
+    char *file = test_file(folder, "test.conf",
+                           "broker\n    clients = keys/a.key\n"
+                           "worker\n    broker = \"/etc/b.key\"\n",
+                           0644);
+    char path[PATH_MAX], expected[PATH_MAX];
+    florin_config_t *config = NULL;
+    assert_int_equal(florin_config_load(file, &config, NULL), FLORIN_OK);
+    (void)snprintf(expected, sizeof expected, "%s/keys/a.key", folder);
+    assert_int_equal(florin_config_path(config, "broker/clients", path, NULL), FLORIN_OK);
+    assert_string_equal(path, expected);
+    assert_int_equal(florin_config_path(config, "worker/broker", path, NULL), FLORIN_OK);
+    assert_string_equal(path, "/etc/b.key");
+    assert_int_equal(florin_config_path(config, "broker/other", path, NULL), FLORIN_OK);
+    assert_string_equal(path, "");
+    florin_config_destroy(&config);
+    free(file);
+    test_folder_remove(folder);
 }
 
 static void what_is_missing_has_its_fallback(void **state)
@@ -183,6 +207,7 @@ int main(void)
         cmocka_unit_test(what_is_missing_has_its_fallback),
         cmocka_unit_test(repeated_names_are_visited_in_order),
         cmocka_unit_test(mistakes_are_named),
+        cmocka_unit_test(paths_begin_at_the_files_folder),
         cmocka_unit_test(required_settings_are_missed),
         cmocka_unit_test(unreadable_files_are_named),
         cmocka_unit_test(garbage_is_survived),

@@ -18,12 +18,11 @@ static char folder[] = "/tmp/florin-options-XXXXXX";
 static char config_path[64];
 static char output[2048]; /* what the last run wrote to stdout and stderr */
 
-static int fail_to_start(void **state, const florin_config_t *config, const char *path,
-                         florin_error_t *error)
+static int fail_to_start(void **state, const florin_config_t *config, florin_error_t *error)
 {
     (void)state;
     (void)config;
-    return florin_error_set(error, FLORIN_ERROR_CONFIG, "%s: not today", path);
+    return florin_error_set(error, FLORIN_ERROR_CONFIG, "%s: not today", config_path);
 }
 
 static const florin_setting_t settings[] = {

@@ -23,13 +23,11 @@
 static int gate, begun;
 static unsigned batches, idles;
 
-static int start(void **state, const florin_config_t *config, const char *config_path,
-                 florin_error_t *error)
+static int start(void **state, const florin_config_t *config, florin_error_t *error)
 {
-    (void)config;
     (void)error;
     *state = &batches;
-    return config_path ? 0 : -1;
+    return config ? 0 : -1;
 }
 
 static size_t weigh(const Florin__V1__Request *request)

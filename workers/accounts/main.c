@@ -15,10 +15,8 @@ static void stop(void **state)
     *state = NULL;
 }
 
-static int start(void **state, const florin_config_t *config, const char *config_path,
-                 florin_error_t *error)
+static int start(void **state, const florin_config_t *config, florin_error_t *error)
 {
-    (void)config_path;
     florin_accounts_t *self = calloc(1, sizeof(*self));
     if (!self)
         return florin_error_set(error, FLORIN_ERROR_MEMORY, "no memory for a batch of accounts");

@@ -219,8 +219,7 @@ void *florin_batch_run(void *options_p)
     if (!self || !arena)
         florin_error_set(&options->error, FLORIN_ERROR_MEMORY, "no memory for the first batch");
     else
-        options->error.code =
-            options->handler->start(&state, options->config, options->config_path, &options->error);
+        options->error.code = options->handler->start(&state, options->config, &options->error);
     bool started = self && options->error.code == 0;
     florin_job_send(options->pair, NULL);
     if (started) {

@@ -8,7 +8,6 @@
 typedef struct {
     const florin_handler_t *handler; /* borrowed, as all here */
     const florin_config_t *config;
-    const char *config_path;
     void *pair;           /* to the dialog thread; closed by this one */
     florin_error_t error; /* out: why it did not start; code 0 when it did */
 } florin_batch_options_t;

@@ -132,18 +132,6 @@ static int read_endpoints(worker_t *self, bool curve, florin_error_t *error)
     return 0;
 }
 
-int florin_worker_path(const char *config_path, const char *value, char *path,
-                       florin_error_t *error)
-{
-    const char *slash = *value == '/' ? NULL : strrchr(config_path, '/');
-    int folder_bytes = slash ? (int)(slash - config_path + 1) : 0;
-    int length = snprintf(path, PATH_MAX, "%.*s%s", folder_bytes, config_path, value);
-    if (length < 0 || length >= PATH_MAX)
-        return florin_error_set(error, FLORIN_ERROR_CONFIG, "%s: the path %s is too long",
-                                config_path, value);
-    return 0;
-}
-
 static int read_keys(worker_t *self, bool *curve, florin_error_t *error)
 {
     const char *key = florin_config_text(self->config, "worker/key", "");
@@ -156,9 +144,9 @@ static int read_keys(worker_t *self, bool *curve, florin_error_t *error)
         return florin_error_set(error, FLORIN_ERROR_CONFIG,
                                 "%s: worker/key and worker/broker_key go together",
                                 self->config_path);
-    if (florin_worker_path(self->config_path, key, path, error) ||
+    if (florin_config_path(self->config, "worker/key", path, error) ||
         florin_keys_load(path, &self->link.cert, error) ||
-        florin_worker_path(self->config_path, broker_key, path, error))
+        florin_config_path(self->config, "worker/broker_key", path, error))
         return error->code;
     return florin_keys_load_public(path, self->link.broker_key, error);
 }
@@ -307,10 +295,7 @@ static int run(worker_t *self, florin_error_t *error)
     pthread_t thread;
     self->zmq = self->link.zmq = zmq_ctx_new();
     void *pair = open_pair(self->zmq, zmq_bind), *peer = open_pair(self->zmq, zmq_connect);
-    florin_batch_options_t batch = {.handler = self->handler,
-                                    .config = self->config,
-                                    .config_path = self->config_path,
-                                    .pair = peer};
+    florin_batch_options_t batch = {.handler = self->handler, .config = self->config, .pair = peer};
     int code;
     if (!pair || !peer || pthread_create(&thread, NULL, florin_batch_run, &batch)) {
         code = florin_error_set(error, FLORIN_ERROR_SYSTEM, "can't start a thread: %m");

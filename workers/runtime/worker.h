@@ -28,10 +28,9 @@ typedef struct {
     const florin_setting_t *settings; /* beyond the runtime's own */
     size_t settings_count;
 
-    /* Makes the handler's state; config_path is the file that `config` was read from. What is away
-     * now may come later: fail only for what an operator has to mend. */
-    int (*start)(void **state, const florin_config_t *config, const char *config_path,
-                 florin_error_t *error);
+    /* Makes the handler's state. What is away now may come later: fail only for what an operator
+     * has to mend. */
+    int (*start)(void **state, const florin_config_t *config, florin_error_t *error);
     /* How many events the request brings, at least 1. Pure. */
     size_t (*weigh)(const Florin__V1__Request *request);
     /* Answers all calls: together at most FLORIN_BATCH_EVENTS_MAX events, or a single call. Replies
@@ -45,11 +44,6 @@ typedef struct {
 
 /* The whole program: options, configuration, key, threads. Returns the exit code. */
 int florin_worker_main(int argc, char **argv, const florin_handler_t *handler);
-
-/* The path that `value` in the configuration file at `config_path` means, which is relative to that
- * file's folder. `path` holds PATH_MAX bytes. */
-int florin_worker_path(const char *config_path, const char *value, char *path,
-                       florin_error_t *error) FLORIN_MUST_USE;
 
 /* Fills a reply's status and message (printf into the arena). */
 void florin_call_fail(florin_call_t *call, florin_arena_t *arena, Florin__V1__Status status,

@@ -49,30 +49,27 @@ static void visit_broker(void *brokers_p, const char *name, const char *value)
 /* The client that asks risk. Half its time goes to the first broker: a silent one must leave time
  * for the next. */
 static int open_client(florin_transactions_t *self, const florin_config_t *config,
-                       const char *config_path, florin_error_t *error)
+                       florin_error_t *error)
 {
     brokers_t brokers = {.count = 0};
     char key_path[PATH_MAX], broker_key_path[PATH_MAX];
-    const char *key = florin_config_text(config, "client/key", "");
-    const char *broker_key = florin_config_text(config, "client/broker_key", "");
     uint32_t timeout_ms =
         (uint32_t)florin_config_number(config, "transactions/risk_timeout_ms", 1000);
     florin_config_each(config, "client", visit_broker, &brokers);
-    if (florin_worker_path(config_path, key, key_path, error) ||
-        florin_worker_path(config_path, broker_key, broker_key_path, error))
+    if (florin_config_path(config, "client/key", key_path, error) ||
+        florin_config_path(config, "client/broker_key", broker_key_path, error))
         return error->code;
     const florin_client_options_t options = {.brokers = brokers.endpoints,
                                              .brokers_count = brokers.count,
-                                             .key_path = *key ? key_path : NULL,
+                                             .key_path = *key_path ? key_path : NULL,
                                              .broker_key_path =
-                                                 *broker_key ? broker_key_path : NULL,
+                                                 *broker_key_path ? broker_key_path : NULL,
                                              .timeout_ms = timeout_ms,
                                              .try_timeout_ms = timeout_ms / 2};
     return florin_client_new(&options, &self->verdicts.client, error);
 }
 
-static int start(void **state, const florin_config_t *config, const char *config_path,
-                 florin_error_t *error)
+static int start(void **state, const florin_config_t *config, florin_error_t *error)
 {
     florin_transactions_t *self = calloc(1, sizeof(*self));
     if (!self)
@@ -80,7 +77,7 @@ static int start(void **state, const florin_config_t *config, const char *config
     *state = self;
     self->ledger = florin_ledger_new();
     int code = self->ledger
-                   ? open_client(self, config, config_path, error)
+                   ? open_client(self, config, error)
                    : florin_error_set(error, FLORIN_ERROR_MEMORY, "no memory for a ledger");
     if (code == 0)
         code = florin_storage_open(config, 1000, 5000, &self->store, error);
