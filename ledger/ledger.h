@@ -5,8 +5,7 @@
  * no clock, no globals; memory is taken once, in florin_ledger_new. The same calls give the same
  * outcome, always.
  *
- *     reset -> load_account*, load_transfer*, load_window* -> apply* -> changed accounts, new
- * transfers
+ *     reset -> load_account*, load_entry*, load_pending*, load_window* -> apply* -> what changed
  *
  * All loads come before the first event. Events apply in order and each sees what came before. */
 #ifndef FLORIN_LEDGER_H
@@ -27,6 +26,8 @@ __extension__ typedef unsigned __int128 florin_id_t;
 #define FLORIN_LEDGER_EVENTS_MAX    8190
 #define FLORIN_LEDGER_ACCOUNTS_MAX  (2 * FLORIN_LEDGER_EVENTS_MAX)
 #define FLORIN_LEDGER_TRANSFERS_MAX (3 * FLORIN_LEDGER_EVENTS_MAX)
+/* The last moment there is, ns since 1970. */
+#define FLORIN_LEDGER_TIMESTAMP_MAX UINT64_C(9223372036854775807)
 
 enum {
 #define X(name, text, number) FLORIN_ACCOUNT_##name = number,
@@ -35,9 +36,13 @@ enum {
 #define X(name, text, number) FLORIN_TRANSFER_##name = number,
         FLORIN_TRANSFER_RESULTS(X)
 #undef X
+#define X(name, text, number) FLORIN_LIMIT_##name = number,
+            FLORIN_LIMIT_RESULTS(X)
+#undef X
 };
 typedef uint16_t florin_account_result_t;  /* FLORIN_ACCOUNT_CREATED, ... */
 typedef uint16_t florin_transfer_result_t; /* FLORIN_TRANSFER_CREATED, ... */
+typedef uint16_t florin_limit_result_t;    /* FLORIN_LIMIT_SET, ... */
 
 enum {
     FLORIN_ACCOUNT_FLAG_LINKED = 1,
@@ -57,7 +62,10 @@ enum {
     FLORIN_TRANSFER_FLAG_BALANCING_CREDIT = 32,
     FLORIN_TRANSFER_FLAG_CLOSING_DEBIT = 64,
     FLORIN_TRANSFER_FLAG_CLOSING_CREDIT = 128,
-    FLORIN_TRANSFER_FLAG_IMPORTED = 256
+    FLORIN_TRANSFER_FLAG_IMPORTED = 256,
+    /* Set by the books alone, on a transfer that risk wants a person to look at: it is booked as
+     * pending, whatever its event asked for. */
+    FLORIN_TRANSFER_FLAG_REVIEW = 512
 };
 
 /* Minor units. */
@@ -71,7 +79,7 @@ typedef struct {
     florin_balances_t balances;
     uint64_t credit_limit;   /* how far the bound may be crossed, minor units */
     uint64_t timestamp;      /* opened at, ns since 1970; 0 in an event */
-    uint64_t timestamp_last; /* of the latest transfer on it (or its opening): the next is later */
+    uint64_t timestamp_last; /* of the latest change (or its opening): the next is later */
     uint32_t ledger;
     uint32_t flags;
     uint16_t code;
@@ -97,6 +105,7 @@ typedef struct {
  * but for FORBIDDEN, which comes before all that reads an account. */
 typedef enum {
     FLORIN_VERDICT_APPROVED = 0,
+    FLORIN_VERDICT_REVIEW,      /* book it as pending, for a person to post or void */
     FLORIN_VERDICT_DECLINED,    /* risk said no: remembered */
     FLORIN_VERDICT_UNAVAILABLE, /* risk could not be asked: not remembered */
     FLORIN_VERDICT_FORBIDDEN    /* the principal has no right to it: not remembered */
@@ -129,6 +138,36 @@ typedef struct {
     florin_balances_t credit_after; /* of the credit account */
 } florin_entry_t;
 
+/* What became of a pending transfer. The numbers are those of the books' tables. */
+typedef enum {
+    FLORIN_PENDING_NONE = 0, /* it is no pending transfer */
+    FLORIN_PENDING_OPEN = 1,
+    FLORIN_PENDING_POSTED = 2,
+    FLORIN_PENDING_VOIDED = 3,
+    FLORIN_PENDING_EXPIRED = 4
+} florin_pending_status_t;
+
+/* A pending transfer that was created or resolved since the reset, as it stands now. */
+typedef struct {
+    const florin_transfer_t *transfer;
+    florin_pending_status_t status;
+    uint64_t expires_at;  /* ns since 1970; 0: never */
+    uint64_t resolved_at; /* when it was posted, voided or expired; 0 while it is open */
+    /* Of an expired one: both accounts' balances just after that. */
+    florin_balances_t debit_after, credit_after;
+} florin_pending_t;
+
+/* A new credit limit for an account that exists. */
+typedef struct {
+    florin_id_t account_id;
+    uint64_t credit_limit; /* minor units */
+} florin_limit_event_t;
+
+typedef struct {
+    uint64_t timestamp; /* of the change; 0 when the limit was what it is, or nothing changed */
+    florin_limit_result_t result;
+} florin_limit_outcome_t;
+
 /* What one account may debit in a rolling window, and what it has already. The maxima are meant
  * as they stand: 0 allows nothing, the greatest number anything. */
 typedef struct {
@@ -154,6 +193,11 @@ bool florin_ledger_load_account(florin_ledger_t *self, const florin_account_t *a
 bool florin_ledger_load_entry(florin_ledger_t *self, const florin_transfer_t *transfer,
                               florin_transfer_result_t result);
 
+/* What became of a loaded pending transfer; without it, one is open. Unknown, or no pending
+ * transfer: false. */
+bool florin_ledger_load_pending(florin_ledger_t *self, florin_id_t id,
+                                florin_pending_status_t status);
+
 /* What a loaded account may debit: a transfer past it is declined. The latest window loaded for an
  * account counts. Unknown account: false. */
 bool florin_ledger_load_window(florin_ledger_t *self, const florin_window_t *window);
@@ -166,8 +210,17 @@ bool florin_ledger_open_accounts(florin_ledger_t *self, const florin_account_t *
 bool florin_ledger_create_transfers(florin_ledger_t *self, const florin_transfer_event_t *events,
                                     size_t count, florin_transfer_outcome_t *outcomes);
 
+/* Changes credit limits, each by itself. */
+bool florin_ledger_set_credit_limits(florin_ledger_t *self, const florin_limit_event_t *events,
+                                     size_t count, florin_limit_outcome_t *outcomes);
+
+/* Releases those of these loaded pending transfers that are open and whose time is up; leaves the
+ * others alone. *expired: how many. */
+bool florin_ledger_expire(florin_ledger_t *self, const florin_id_t *ids, size_t count,
+                          size_t *expired);
+
 /* What has to be written since the reset. Borrowed until the next call that changes the ledger.
- * Accounts opened, and loaded accounts that a created transfer moved (be it by 0), each once: */
+ * Accounts opened, and loaded accounts that were moved (be it by 0) or changed, each once: */
 size_t florin_ledger_opened_count(const florin_ledger_t *self);
 const florin_account_t *florin_ledger_opened(const florin_ledger_t *self, size_t index);
 size_t florin_ledger_changed_count(const florin_ledger_t *self);
@@ -175,13 +228,18 @@ const florin_account_t *florin_ledger_changed(const florin_ledger_t *self, size_
 /* Transfers created and refused for good, in order of their events: */
 size_t florin_ledger_entries_count(const florin_ledger_t *self);
 const florin_entry_t *florin_ledger_entry(const florin_ledger_t *self, size_t index);
+/* Pending transfers created or resolved, each once: */
+size_t florin_ledger_pendings_count(const florin_ledger_t *self);
+florin_pending_t florin_ledger_pending(const florin_ledger_t *self, size_t index);
 
-/* An account as it stands now; NULL when it is not loaded. */
+/* An account as it stands now, a transfer loaded or made; NULL when it is not there. */
 const florin_account_t *florin_ledger_account(const florin_ledger_t *self, florin_id_t id);
+const florin_entry_t *florin_ledger_find_transfer(const florin_ledger_t *self, florin_id_t id);
 
 /* A result's name, "exceeds_credits"; NULL for a number that is none. Static. */
 const char *florin_account_result_name(unsigned result);
 const char *florin_transfer_result_name(unsigned result);
+const char *florin_limit_result_name(unsigned result);
 
 /* True for a refusal that time may change and that is therefore remembered for ever. */
 bool florin_transfer_result_remembered(florin_transfer_result_t result);

@@ -1,4 +1,4 @@
-/* The results of opening an account and of creating a transfer, highest precedence first:
+/* The results of every kind of event, highest precedence first:
  * X(constant's tail, name, number on the wire). Numbers never change. */
 #ifndef FLORIN_LEDGER_RESULTS_H
 #define FLORIN_LEDGER_RESULTS_H
@@ -106,5 +106,15 @@
     X(RISK_DECLINED, "risk_declined", 67)                                                          \
     X(RISK_UNAVAILABLE, "risk_unavailable", 68)                                                    \
     X(NOT_AUTHORIZED, "not_authorized", 69)
+
+/* The results of changing an account's credit limit, highest precedence first. A new limit may not
+ * leave an account beyond its bound. */
+#define FLORIN_LIMIT_RESULTS(X)                                                                    \
+    X(SET, "set", 0)                                                                               \
+    X(ACCOUNT_ID_MUST_NOT_BE_ZERO, "account_id_must_not_be_zero", 1)                               \
+    X(ACCOUNT_ID_MUST_NOT_BE_INT_MAX, "account_id_must_not_be_int_max", 2)                         \
+    X(ACCOUNT_NOT_FOUND, "account_not_found", 3)                                                   \
+    X(EXCEEDS_CREDITS, "exceeds_credits", 4)                                                       \
+    X(EXCEEDS_DEBITS, "exceeds_debits", 5)
 
 #endif

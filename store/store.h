@@ -61,6 +61,27 @@ int florin_store_create_transfers(florin_store_t *self, florin_ledger_t *ledger,
                                   const florin_window_limit_t *limits, size_t limits_count,
                                   florin_error_t *error) FLORIN_MUST_USE;
 
+/* Says what florin_store_create_transfers would do with one request now, and changes nothing: takes
+ * no lock, writes no row. The ledger then holds all accounts that would be moved
+ * (florin_ledger_changed). */
+int florin_store_try_transfers(florin_store_t *self, florin_ledger_t *ledger,
+                               const florin_transfer_event_t *events,
+                               florin_transfer_outcome_t *outcomes, size_t count,
+                               const florin_window_limit_t *limits, size_t limits_count,
+                               florin_error_t *error) FLORIN_MUST_USE;
+
+/* Changes credit limits; each change is kept in the account's history of limits. */
+int florin_store_set_credit_limits(florin_store_t *self, florin_ledger_t *ledger,
+                                   const florin_limit_event_t *events,
+                                   florin_limit_outcome_t *outcomes,
+                                   florin_store_request_t *requests, size_t requests_count,
+                                   florin_error_t *error) FLORIN_MUST_USE;
+
+/* Releases pending transfers whose time is up, at most FLORIN_BATCH_EVENTS_MAX of them. Batches do
+ * it for the accounts that they touch; this is for the accounts that nobody touches. */
+int florin_store_expire(florin_store_t *self, florin_ledger_t *ledger, size_t *expired,
+                        florin_error_t *error) FLORIN_MUST_USE;
+
 /* Reads see all that was acknowledged before they began. References are borrowed until the next
  * call on this store.
  * Writes those found, in the order asked, to the array (of ids_count) and their number to *found.
@@ -72,24 +93,64 @@ int florin_store_lookup_transfers(florin_store_t *self, const florin_id_t *ids, 
                                   florin_entry_t *entries, size_t *found,
                                   florin_error_t *error) FLORIN_MUST_USE;
 
-typedef struct {
-    florin_id_t account_id;
-    uint64_t from;  /* timestamps: inclusive */
-    uint64_t until; /* exclusive; 0: no end */
-    uint64_t after; /* the last one of the page before; 0: the first page */
-    size_t limit;   /* 1 to FLORIN_STATEMENT_ENTRIES_MAX */
-} florin_statement_query_t;
+/* What became of pending transfers, in the order asked: FLORIN_PENDING_NONE for an id that is no
+ * pending transfer's. */
+int florin_store_lookup_pendings(florin_store_t *self, const florin_id_t *ids, size_t ids_count,
+                                 florin_pending_status_t *statuses,
+                                 florin_error_t *error) FLORIN_MUST_USE;
 
 typedef struct {
+    florin_id_t account_id;
+    uint64_t from;     /* timestamps: inclusive */
+    uint64_t until;    /* exclusive; 0: no end */
+    uint64_t after;    /* the last one of the page before; 0: the first page */
+    size_t limit;      /* 1 to FLORIN_STATEMENT_ENTRIES_MAX */
+    bool newest_first; /* from `until` back to `from` */
+} florin_statement_query_t;
+
+/* A change of an account's balances: by a transfer, or by the expiry of a pending one. */
+typedef struct {
     florin_transfer_t transfer;
+    bool expired;            /* the transfer, which was pending, released what it held */
+    uint64_t timestamp;      /* of the change: the transfer's own, or when it expired */
     florin_balances_t after; /* of the account asked for */
 } florin_statement_entry_t;
 
-/* Oldest first, up to `limit`; *more says whether there is another page. FLORIN_ERROR_NOT_FOUND
- * when there is no such account. */
+/* Up to `limit`, in the order asked for; *more says whether there is another page.
+ * FLORIN_ERROR_NOT_FOUND when there is no such account. */
 int florin_store_statement(florin_store_t *self, const florin_statement_query_t *query,
                            florin_statement_entry_t *entries, size_t *count, bool *more,
                            florin_error_t *error) FLORIN_MUST_USE;
+
+/* The balances that an account had at a moment (ns since 1970): after all that is not later.
+ * *changed_at: when they became so, or 0 before its opening. FLORIN_ERROR_NOT_FOUND when there is
+ * no such account, FLORIN_ERROR_INVALID for one without the flag `history`. */
+int florin_store_balances_at(florin_store_t *self, florin_id_t account_id, uint64_t timestamp,
+                             florin_balances_t *balances, uint64_t *changed_at,
+                             florin_error_t *error) FLORIN_MUST_USE;
+
+/* What to look for: 0 in a field stands for anything. */
+typedef struct {
+    uint32_t ledger;
+    uint16_t code;
+    florin_id_t user_data;
+    uint64_t from;  /* timestamps: inclusive */
+    uint64_t until; /* exclusive; 0: no end */
+    /* The last one of the page before, its timestamp and its id; 0: the first page. */
+    uint64_t after_timestamp;
+    florin_id_t after_id;
+    size_t limit; /* 1 to FLORIN_EVENTS_MAX */
+    bool newest_first;
+} florin_list_query_t;
+
+/* Accounts or created transfers, each once, ordered by timestamp and id, up to `limit`; *more says
+ * whether there is another page. */
+int florin_store_list_accounts(florin_store_t *self, const florin_list_query_t *query,
+                               florin_account_t *accounts, size_t *count, bool *more,
+                               florin_error_t *error) FLORIN_MUST_USE;
+int florin_store_list_transfers(florin_store_t *self, const florin_list_query_t *query,
+                                florin_transfer_t *transfers, size_t *count, bool *more,
+                                florin_error_t *error) FLORIN_MUST_USE;
 
 __extension__ typedef unsigned __int128 florin_sum_t;
 
