@@ -97,6 +97,7 @@ static bool dispatch_next(florin_core_t *core, pool_t *pool, uint64_t now_ms)
     const florin_core_dispatch_t dispatch = {
         .worker = worker->id.bytes,
         .hello = worker->hello,
+        .packs = worker->packs,
         .token = request->token,
         .principal = request->principal,
         .trace_id = request->trace_id,
@@ -286,6 +287,13 @@ void florin_core_worker_heartbeat(florin_core_t *self, florin_slice_t worker, ui
     worker_t *speaker = worker_speaks(self, worker, now_ms);
     if (speaker != NULL)
         dispatch(self, speaker->pool, now_ms);
+}
+
+void florin_core_worker_lost(florin_core_t *self, florin_slice_t worker, uint64_t now_ms)
+{
+    worker_t *lost = worker_find(self, worker);
+    if (lost != NULL)
+        kill_worker(self, lost, "is not connected any more", now_ms);
 }
 
 void florin_core_worker_disconnect(florin_core_t *self, florin_slice_t worker, uint64_t now_ms)

@@ -55,6 +55,7 @@ typedef struct {
 typedef struct {
     florin_slice_t worker; /* routing id */
     bool hello;            /* the worker said hello: it gets a RequestContext */
+    bool packs;            /* it takes several requests in one message */
     const char *token;     /* stands for the client: 36 hexadecimal digits */
     const char *principal;
     const uint8_t *trace_id; /* FLORIN_CORE_TRACE_BYTES of them */
@@ -128,6 +129,7 @@ void florin_core_request(florin_core_t *self, const florin_core_request_t *reque
 typedef struct {
     uint32_t credit; /* 0: 1 */
     uint32_t weight; /* 0: 1 */
+    bool packs;
     const char *instance;
     const char *version;
 } florin_core_hello_t;
@@ -147,6 +149,10 @@ void florin_core_worker_reply(florin_core_t *self, florin_slice_t worker, florin
                               void *reply, uint64_t now_ms);
 
 void florin_core_worker_heartbeat(florin_core_t *self, florin_slice_t worker, uint64_t now_ms);
+
+/* A message for the worker, which florin_core_out_t had taken as sent, could not be sent after all:
+ * it is gone. */
+void florin_core_worker_lost(florin_core_t *self, florin_slice_t worker, uint64_t now_ms);
 
 /* The worker goes. One that said hello drains: it gets nothing more, and its replies still pass. A
  * plain one is gone, and what it held goes to another. */

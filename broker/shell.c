@@ -8,7 +8,7 @@
 
 #include "broker/answers.h"
 #include "broker/listen.h"
-#include "broker/message.h"
+#include "broker/packs.h"
 #include "broker/zap.h"
 #include "lib/clock.h"
 
@@ -40,15 +40,46 @@ struct florin_shell {
     size_t random_left;
     uint8_t random[RANDOM_BYTES]; /* a stock, for the kernel is slow to ask */
     florin_message_t message;     /* the one that is being handled */
+    florin_packs_t *packs;        /* requests that are sent at the end of the turn */
 };
 
+/* A worker's reply on its way to a client: frames to move on, or bytes out of a pack. */
+typedef struct {
+    zmq_msg_t *frames;
+    size_t count;
+    florin_slice_t bytes;
+} reply_t;
+
 /* ------------------------------------------------------------------ what the core asks for */
+
+static void lose_worker(void *arg, florin_slice_t worker)
+{
+    florin_shell_t *self = arg;
+    florin_core_worker_lost(self->core, worker, self->now_ms);
+}
+
+/* What is small enough goes into a pack. False for what has to go by itself. */
+static bool pack_request(florin_shell_t *self, const florin_core_dispatch_t *dispatch)
+{
+    uint8_t packed[CONTEXT_BYTES_MAX];
+    florin_envelope_t *envelope = dispatch->body;
+    zmq_msg_t *frame = &envelope->frames[envelope->body];
+    const florin_slice_t body = {zmq_msg_data(frame), zmq_msg_size(frame)};
+    const florin_slice_t token = {(const uint8_t *)dispatch->token, strlen(dispatch->token)};
+    if (!dispatch->packs || envelope->count != envelope->body + 1 ||
+        body.size > FLORIN_PACK_BODY_BYTES_MAX)
+        return false;
+    const florin_slice_t context = {packed, florin_answer_context(dispatch, packed, sizeof packed)};
+    return florin_packs_add(self->packs, dispatch->worker, token, context, body);
+}
 
 /* The token ahead of an empty frame, the context for a worker that said hello, the body. */
 static florin_core_sent_t send_request(void *arg, const florin_core_dispatch_t *dispatch)
 {
     florin_shell_t *self = arg;
     static const uint8_t command = FLORIN_MDP_REQUEST;
+    if (pack_request(self, dispatch))
+        return FLORIN_SENT;
     uint8_t packed[CONTEXT_BYTES_MAX];
     florin_frame_t frames[WORKER_FRAMES_MAX] = {
         {"", 0},
@@ -107,16 +138,14 @@ static void answer_bytes(florin_shell_t *self, florin_envelope_t *envelope, cons
                        bytes != NULL ? count : 0, ZMQ_DONTWAIT);
 }
 
-/* The frames of a worker's reply from the body on; `reply` is the index of the first. */
-static void pass_reply(void *arg, void *body, void *reply)
+static void pass_reply(void *arg, void *body, void *reply_p)
 {
     florin_shell_t *self = arg;
-    const florin_mdp_worker_msg_t *msg = reply;
-    if (msg->body_count == 0)
-        answer_bytes(self, body, NULL, 0); /* clients expect a body */
+    const reply_t *reply = reply_p;
+    if (reply->count == 0) /* clients expect a body, be it empty */
+        answer_bytes(self, body, reply->bytes.data, reply->bytes.size);
     else if (open_reply(self, body))
-        (void)florin_message_move(self->clients, &self->message.frames[msg->body], msg->body_count,
-                                  false);
+        (void)florin_message_move(self->clients, reply->frames, reply->count, false);
 }
 
 static void refuse(void *arg, void *body, Florin__V1__Status status, const char *message)
@@ -251,10 +280,32 @@ static void worker_ready(florin_shell_t *self, florin_slice_t worker,
     }
     const florin_core_hello_t said = {.credit = hello->credit,
                                       .weight = hello->weight,
+                                      .packs = hello->packs,
                                       .instance = hello->instance,
                                       .version = hello->version};
     florin_core_worker_ready(self->core, worker, msg->service, &said, principal, self->now_ms);
     florin__v1__worker_hello__free_unpacked(hello, NULL);
+}
+
+static void worker_reply(florin_shell_t *self, florin_slice_t worker,
+                         const florin_mdp_worker_msg_t *msg)
+{
+    reply_t reply = {.frames = &self->message.frames[msg->body], .count = msg->body_count};
+    florin_core_worker_reply(self->core, worker, msg->token, &reply, self->now_ms);
+}
+
+/* A pack that is cut off somewhere counts as malformed; what came before that is taken. */
+static void worker_replies(florin_shell_t *self, florin_slice_t worker, florin_slice_t pack)
+{
+    florin_slice_t token;
+    reply_t reply = {.count = 0};
+    while (pack.size > 0) {
+        if (!florin_mdp_part_take(&pack, &token) || !florin_mdp_part_take(&pack, &reply.bytes)) {
+            malformed(self);
+            return;
+        }
+        florin_core_worker_reply(self->core, worker, token, &reply, self->now_ms);
+    }
 }
 
 static void read_worker(florin_shell_t *self)
@@ -271,7 +322,10 @@ static void read_worker(florin_shell_t *self)
         worker_ready(self, worker, &msg);
         break;
     case FLORIN_MDP_REPLY:
-        florin_core_worker_reply(self->core, worker, msg.token, &msg, self->now_ms);
+        worker_reply(self, worker, &msg);
+        break;
+    case FLORIN_MDP_REPLIES:
+        worker_replies(self, worker, msg.pack);
         break;
     case FLORIN_MDP_HEARTBEAT:
         florin_core_worker_heartbeat(self->core, worker, self->now_ms);
@@ -279,7 +333,8 @@ static void read_worker(florin_shell_t *self)
     case FLORIN_MDP_DISCONNECT:
         florin_core_worker_disconnect(self->core, worker, self->now_ms);
         break;
-    case FLORIN_MDP_REQUEST: /* a broker's word, not a worker's */
+    case FLORIN_MDP_REQUEST: /* a broker's words, not a worker's */
+    case FLORIN_MDP_REQUESTS:
         malformed(self);
         break;
     }
@@ -356,6 +411,7 @@ int florin_shell_run(florin_shell_t *self, int stop_fd, florin_error_t *error)
             read_socket(self, self->clients, read_client);
         if (self->now_ms >= florin_core_wake_ms(self->core))
             florin_core_tick(self->core, self->now_ms);
+        florin_packs_send(self->packs, self->workers, lose_worker, self);
         log_drops(self);
     }
     florin_core_stop(self->core);
@@ -400,10 +456,11 @@ int florin_shell_new(const florin_broker_settings_t *settings, florin_shell_t **
         return florin_error_set(error, FLORIN_ERROR_MEMORY, "no memory for the broker");
     }
     self->now_ms = florin_clock_ms();
+    self->packs = florin_packs_new();
     self->context = zmq_ctx_new();
     if (self->context != NULL)
         (void)zmq_ctx_set(self->context, ZMQ_IO_THREADS, IO_THREADS);
-    int rc = self->context != NULL
+    int rc = self->context != NULL && self->packs != NULL
                  ? start_core(self, settings, error)
                  : florin_error_set(error, FLORIN_ERROR_MEMORY, "libzmq does not start");
     if (rc == FLORIN_OK)
@@ -444,6 +501,7 @@ void florin_shell_destroy(florin_shell_t **self_p)
         florin_zap_destroy(&self->zap);
         (void)zmq_ctx_term(self->context);
     }
+    florin_packs_destroy(&self->packs);
     sodium_memzero(self->random, sizeof self->random);
     free(self);
     *self_p = NULL;

@@ -81,6 +81,7 @@ struct worker {
     pool_t *pool;
     worker_state_t state;
     bool hello;
+    bool packs;
     uint32_t credit;
     uint32_t weight;
     uint32_t outstanding;

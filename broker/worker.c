@@ -63,6 +63,7 @@ worker_t *worker_new(florin_core_t *core, pool_t *pool, florin_slice_t id,
     worker->id = table_key(core, (florin_slice_t){worker->id_bytes, id.size});
     worker->pool = pool;
     worker->hello = hello != NULL;
+    worker->packs = hello != NULL && hello->packs;
     worker->credit = credit;
     worker->weight = hello != NULL && hello->weight > 0 ? hello->weight : 1;
     worker->born_ms = worker->seen_ms = now_ms;

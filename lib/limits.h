@@ -12,6 +12,9 @@
 #define FLORIN_RETURN_PATH_FRAMES_MAX 4
 #define FLORIN_SERVICE_BYTES_MAX      255
 #define FLORIN_REQUEST_ID_BYTES_MAX   64
+/* Several requests or replies in one message, and a body that may be among them. */
+#define FLORIN_PACK_BYTES_MAX      (64u * 1024)
+#define FLORIN_PACK_BODY_BYTES_MAX (4u * 1024)
 
 /* Events (accounts, transfers, ids) of one request, and of one batch made of several requests. */
 #define FLORIN_EVENTS_MAX          8190
@@ -42,6 +45,8 @@ static_assert(FLORIN_EVENTS_MAX * FLORIN_EVENT_BYTES_MAX < FLORIN_BODY_BYTES_MAX
               "a full request fits in one body");
 static_assert(FLORIN_BODY_BYTES_MAX < FLORIN_FRAME_BYTES_MAX,
               "a body a little too large is answered, not cut off");
+static_assert(2 * FLORIN_PACK_BODY_BYTES_MAX < FLORIN_PACK_BYTES_MAX,
+              "a pack has room for a body, what goes with it, and more");
 static_assert(FLORIN_BATCH_EVENTS_MAX >= FLORIN_EVENTS_MAX, "a full request fits in one batch");
 static_assert(FLORIN_BODY_BYTES_MAX < FLORIN_QUEUE_BYTES_MAX, "one body never fills a queue");
 static_assert((FLORIN_SLOTS & (FLORIN_SLOTS - 1)) == 0, "a slot is some low bits of an id");

@@ -89,6 +89,16 @@ static int parse_reply(const florin_slice_t *frames, size_t count, florin_mdp_wo
                : FLORIN_ERROR_INVALID;
 }
 
+/* The one frame after the command. */
+static int parse_pack(const florin_slice_t *frames, size_t count, size_t place,
+                      florin_slice_t *pack)
+{
+    if (count != place + 1 || frames[place].size == 0)
+        return FLORIN_ERROR_INVALID;
+    *pack = frames[place];
+    return FLORIN_OK;
+}
+
 int florin_mdp_worker_msg_parse(const florin_slice_t *frames, size_t count,
                                 florin_mdp_worker_msg_t *msg)
 {
@@ -101,10 +111,13 @@ int florin_mdp_worker_msg_parse(const florin_slice_t *frames, size_t count,
         return parse_ready(frames, count, msg);
     case FLORIN_MDP_REPLY:
         return parse_reply(frames, count, msg);
+    case FLORIN_MDP_REPLIES:
+        return parse_pack(frames, count, 4, &msg->pack);
     case FLORIN_MDP_HEARTBEAT:
     case FLORIN_MDP_DISCONNECT:
         return count == 4 ? FLORIN_OK : FLORIN_ERROR_INVALID;
-    case FLORIN_MDP_REQUEST: /* only a broker says that */
+    case FLORIN_MDP_REQUEST: /* only a broker says those */
+    case FLORIN_MDP_REQUESTS:
     default:
         return FLORIN_ERROR_INVALID;
     }
@@ -154,14 +167,41 @@ int florin_mdp_worker_request_parse(const florin_slice_t *frames, size_t count, 
     switch (request->command) {
     case FLORIN_MDP_REQUEST:
         return parse_request(frames, count, hello, request);
+    case FLORIN_MDP_REQUESTS:
+        return hello ? parse_pack(frames, count, 3, &request->pack) : FLORIN_ERROR_INVALID;
     case FLORIN_MDP_HEARTBEAT:
     case FLORIN_MDP_DISCONNECT:
         return count == 3 ? FLORIN_OK : FLORIN_ERROR_INVALID;
     case FLORIN_MDP_READY: /* only a worker says those */
     case FLORIN_MDP_REPLY:
+    case FLORIN_MDP_REPLIES:
     default:
         return FLORIN_ERROR_INVALID;
     }
+}
+
+void florin_mdp_part_put(uint8_t *pack, size_t *used, florin_slice_t part)
+{
+    uint8_t *at = pack + *used;
+    for (size_t i = 0; i < 4; i++)
+        at[i] = (uint8_t)(part.size >> (8 * (3 - i)));
+    if (part.size > 0)
+        memcpy(at + 4, part.data, part.size);
+    *used += FLORIN_MDP_PART_BYTES(part.size);
+}
+
+bool florin_mdp_part_take(florin_slice_t *pack, florin_slice_t *part)
+{
+    size_t size = 0;
+    if (pack->size < 4)
+        return false;
+    for (size_t i = 0; i < 4; i++)
+        size = size << 8 | pack->data[i];
+    if (size > pack->size - 4)
+        return false;
+    *part = (florin_slice_t){pack->data + 4, size};
+    *pack = (florin_slice_t){part->data + size, pack->size - 4 - size};
+    return true;
 }
 
 bool florin_mdp_service_valid(florin_slice_t service)

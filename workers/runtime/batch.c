@@ -20,8 +20,9 @@ typedef struct {
     const florin_handler_t *handler;
     void *state; /* the handler's */
     void *pair;
-    florin_job_t *first, **last; /* requests that wait, oldest first */
-    uint64_t idle_ms;            /* when the handler is to be called for idle work */
+    florin_jobs_t waiting;  /* oldest first */
+    florin_jobs_t answered; /* to be given back when the batch is done */
+    uint64_t idle_ms;       /* when the handler is to be called for idle work */
 
     /* The batch in the making. */
     florin_arena_t *arena;
@@ -52,7 +53,7 @@ static void bounded_free(void *self_p, void *memory)
     (void)memory;
 }
 
-/* Packs a call's reply into its job and gives the job back. */
+/* Packs a call's reply into its job. */
 static void answer(batch_t *self, florin_job_t *job, florin_call_t *call)
 {
     size_t bytes = florin__v1__reply__get_packed_size(call->reply);
@@ -67,7 +68,7 @@ static void answer(batch_t *self, florin_job_t *job, florin_call_t *call)
         florin__v1__reply__pack(call->reply, zmq_msg_data(&job->reply));
     else
         zmq_msg_init(&job->reply); /* no memory: an empty body, a reply without a status */
-    florin_job_send(self->pair, job);
+    florin_jobs_add(&self->answered, job);
 }
 
 /* Whether a request may join the batch. */
@@ -79,11 +80,11 @@ typedef enum {
 
 static admission_t unpack_context(batch_t *self, florin_job_t *job, florin_call_t *call)
 {
-    size_t bytes = zmq_msg_size(&job->context);
-    call->context = bytes > CONTEXT_BYTES_MAX
-                        ? NULL
-                        : florin__v1__request_context__unpack(&self->allocator, bytes,
-                                                              zmq_msg_data(&job->context));
+    size_t bytes = job->context.size;
+    call->context =
+        bytes > CONTEXT_BYTES_MAX
+            ? NULL
+            : florin__v1__request_context__unpack(&self->allocator, bytes, job->context.data);
     if (!call->context) {
         florin_call_fail(call, self->arena, FLORIN__V1__STATUS__STATUS_INTERNAL,
                          "the broker sent a context that this worker can't read");
@@ -96,8 +97,8 @@ static admission_t unpack_context(batch_t *self, florin_job_t *job, florin_call_
 
 static admission_t unpack_request(batch_t *self, florin_job_t *job, florin_call_t *call)
 {
-    const uint8_t *body = zmq_msg_data(&job->body);
-    size_t bytes = zmq_msg_size(&job->body);
+    const uint8_t *body = job->body.data;
+    size_t bytes = job->body.size;
     florin_error_t error = {0};
     call->request = florin__v1__request__unpack(&self->allocator, bytes, body);
     if (!call->request && out_of_room(self))
@@ -151,16 +152,14 @@ static void collect(batch_t *self)
 {
     florin_arena_reset(self->arena);
     self->unpacked_bytes = self->count = self->events = 0;
-    while (self->first && self->count < FLORIN_BATCH_REQUESTS_MAX) {
-        florin_job_t *job = self->first;
+    while (self->waiting.first && self->count < FLORIN_BATCH_REQUESTS_MAX) {
+        florin_job_t *job = self->waiting.first;
         florin_call_t *call = &self->calls[self->count];
         *call = (florin_call_t){.reply = &self->replies[self->count]};
         admission_t admission = admit(self, job, call);
         if (admission == LATER || (out_of_room(self) && self->count > 0))
             return; /* it is unpacked again for the next batch */
-        self->first = job->next;
-        if (!self->first)
-            self->last = &self->first;
+        (void)florin_jobs_take(&self->waiting);
         if (admission == ADMITTED)
             self->jobs[self->count++] = job;
         else
@@ -173,26 +172,28 @@ static void collect(batch_t *self)
 static void run_batch(batch_t *self)
 {
     collect(self);
-    if (self->count == 0)
-        return;
-    self->handler->handle(self->state, self->calls, self->count, self->arena);
+    if (self->count > 0)
+        self->handler->handle(self->state, self->calls, self->count, self->arena);
     for (size_t i = 0; i < self->count; i++)
         answer(self, self->jobs[i], &self->calls[i]);
+    if (self->answered.first)
+        florin_jobs_send(self->pair, self->answered.first);
+    self->answered = (florin_jobs_t){NULL, NULL};
 }
 
 /* Waits for a request, unless there are some, and takes all that have come. False: told to end. */
 static bool receive(batch_t *self)
 {
     uint64_t now_ms = florin_clock_ms();
-    long wait_ms = self->first || now_ms >= self->idle_ms ? 0 : (long)(self->idle_ms - now_ms);
+    long wait_ms =
+        self->waiting.first || now_ms >= self->idle_ms ? 0 : (long)(self->idle_ms - now_ms);
     zmq_pollitem_t item = {.socket = self->pair, .events = ZMQ_POLLIN};
     zmq_poll(&item, 1, wait_ms);
-    florin_job_t *job;
-    while (florin_job_receive(self->pair, &job)) {
-        if (!job)
+    florin_job_t *jobs;
+    while (florin_jobs_receive(self->pair, &jobs)) {
+        if (!jobs)
             return false;
-        *self->last = job;
-        self->last = &job->next;
+        florin_jobs_add(&self->waiting, jobs);
     }
     return true;
 }
@@ -221,12 +222,11 @@ void *florin_batch_run(void *options_p)
     else
         options->error.code = options->handler->start(&state, options->config, &options->error);
     bool started = self && options->error.code == 0;
-    florin_job_send(options->pair, NULL);
+    florin_jobs_send(options->pair, NULL);
     if (started) {
         self->handler = options->handler;
         self->state = state;
         self->pair = options->pair;
-        self->last = &self->first;
         self->arena = arena;
         self->allocator = (ProtobufCAllocator){bounded_alloc, bounded_free, self};
         serve(self);

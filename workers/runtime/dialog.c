@@ -20,7 +20,7 @@ typedef struct {
 
 static size_t job_bytes(const florin_job_t *job)
 {
-    return zmq_msg_size(&job->body) + zmq_msg_size(&job->context) + zmq_msg_size(&job->token);
+    return job->body.size + job->context.size + job->token.size;
 }
 
 /* Answers a request that this worker has no room for. */
@@ -38,38 +38,56 @@ static void refuse(dialog_t *self, florin_job_t *job, uint64_t now_ms)
     florin_job_destroy(&job);
 }
 
-static void hand_over(dialog_t *self, florin_job_t *job, uint64_t now_ms)
+static bool has_room(const dialog_t *self, const florin_job_t *job)
 {
-    size_t bytes = job_bytes(job);
-    if (self->held[job->link] >= self->options->link.credit ||
-        self->held_bytes + bytes > FLORIN_WORKER_HELD_BYTES_MAX ||
-        !florin_job_send(self->options->pair, job)) {
-        refuse(self, job, now_ms);
-        return;
+    return self->held[job->link] < self->options->link.credit &&
+           self->held_bytes + job_bytes(job) <= FLORIN_WORKER_HELD_BYTES_MAX;
+}
+
+/* Hands the jobs over to the batch thread, but for those that there is no room for. */
+static void hand_over(dialog_t *self, florin_jobs_t *jobs, uint64_t now_ms)
+{
+    florin_jobs_t taken = {NULL, NULL};
+    florin_job_t *job;
+    while ((job = florin_jobs_take(jobs))) {
+        if (!has_room(self, job)) {
+            refuse(self, job, now_ms);
+            continue;
+        }
+        self->held[job->link]++;
+        self->held_count++;
+        self->held_bytes += job_bytes(job);
+        florin_jobs_add(&taken, job);
     }
-    self->held[job->link]++;
-    self->held_count++;
-    self->held_bytes += bytes;
+    if (taken.first)
+        florin_jobs_send(self->options->pair, taken.first);
 }
 
 static void receive_requests(dialog_t *self, florin_link_t *link, uint64_t now_ms)
 {
-    florin_job_t *job;
-    for (unsigned i = 0; i < TURN_MESSAGES_MAX && florin_link_receive(link, now_ms, &job); i++)
-        if (job)
-            hand_over(self, job, now_ms);
+    florin_jobs_t jobs = {NULL, NULL};
+    for (unsigned i = 0; i < TURN_MESSAGES_MAX && florin_link_receive(link, now_ms, &jobs); i++)
+        ;
+    hand_over(self, &jobs, now_ms);
 }
 
 static void send_replies(dialog_t *self, uint64_t now_ms)
 {
-    florin_job_t *job;
-    while (florin_job_receive(self->options->pair, &job)) {
-        self->held[job->link]--;
-        self->held_count--;
-        self->held_bytes -= job_bytes(job);
-        florin_link_reply(&self->links[job->link], job, now_ms);
-        florin_job_destroy(&job);
+    florin_job_t *list;
+    while (florin_jobs_receive(self->options->pair, &list)) {
+        florin_jobs_t jobs = {NULL, NULL};
+        florin_job_t *job;
+        florin_jobs_add(&jobs, list);
+        while ((job = florin_jobs_take(&jobs))) {
+            self->held[job->link]--;
+            self->held_count--;
+            self->held_bytes -= job_bytes(job);
+            florin_link_reply(&self->links[job->link], job, now_ms);
+            florin_job_destroy(&job);
+        }
     }
+    for (size_t i = 0; i < self->options->endpoints_count; i++)
+        florin_link_flush(&self->links[i], now_ms);
 }
 
 static void begin_drain(dialog_t *self, uint64_t now_ms)

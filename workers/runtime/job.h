@@ -1,5 +1,6 @@
-/* A request on its way through a worker: made by the dialog thread, lent to the batch thread as a
- * pointer over the inproc pair, given back the same way with its reply, and freed by the dialog. */
+/* A request on its way through a worker: made by the dialog thread, lent to the batch thread over
+ * the inproc pair, given back the same way with its reply, and freed by the dialog. Jobs travel as
+ * lists: one message wakes the other thread for all of them. */
 #ifndef FLORIN_JOB_H
 #define FLORIN_JOB_H
 
@@ -8,24 +9,40 @@
 #include <stdint.h>
 #include <zmq.h>
 
+#include "lib/mdp.h"
+
 typedef struct florin_job {
-    struct florin_job *next; /* in the batch thread's list */
+    struct florin_job *next; /* in a list */
     size_t link;             /* the broker it came from */
     uint64_t session;        /* which of the sessions with that broker */
     uint64_t arrived_ms;     /* florin_clock_ms */
     size_t body_frames;
-    zmq_msg_t token, context, body;
-    zmq_msg_t reply; /* empty until the batch thread packs it */
+    florin_slice_t token, context, body; /* in what is held */
+    zmq_msg_t held[3];                   /* their frames; or the first is the pack they came in */
+    zmq_msg_t reply;                     /* empty until the batch thread packs it */
 } florin_job_t;
 
-/* Takes the content of the three messages. NULL when there is no memory. */
+/* Takes the content of the three messages; or shares that of a pack, which the slices point into.
+ * NULL when there is no memory. */
 florin_job_t *florin_job_new(zmq_msg_t *token, zmq_msg_t *context, zmq_msg_t *body);
+florin_job_t *florin_job_new_packed(zmq_msg_t *pack, florin_slice_t token, florin_slice_t context,
+                                    florin_slice_t body);
 void florin_job_destroy(florin_job_t **self_p);
 
-/* Passes a pointer over the pair; NULL is a message too. Sending never blocks: the pair has no high
- * water mark, and the dialog bounds how many jobs there are. Receiving does not wait: false when
- * there is nothing. */
-bool florin_job_send(void *pair, florin_job_t *job);
-bool florin_job_receive(void *pair, florin_job_t **job);
+/* Jobs in the order they came. Zeroed is empty. */
+typedef struct {
+    florin_job_t *first, *last;
+} florin_jobs_t;
+
+/* Appends a job, or a list of them. */
+void florin_jobs_add(florin_jobs_t *self, florin_job_t *jobs);
+/* Takes the first one off; NULL when there is none. */
+florin_job_t *florin_jobs_take(florin_jobs_t *self);
+
+/* Passes a list over the pair, NULL being a message too. Sending neither blocks nor fails: the pair
+ * has no high water mark, and the dialog bounds how many jobs there are. Receiving does not wait:
+ * false when there is nothing. */
+void florin_jobs_send(void *pair, florin_job_t *jobs);
+bool florin_jobs_receive(void *pair, florin_job_t **jobs);
 
 #endif

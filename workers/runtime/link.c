@@ -88,6 +88,8 @@ static void open_session(florin_link_t *self, uint64_t now_ms)
 {
     const florin_link_options_t *options = self->options;
     self->session++;
+    self->packs = false;
+    self->pack_bytes = 0;
     self->opened_ms = self->heard_ms = self->beat_ms = now_ms;
     self->socket = zmq_socket(options->zmq, ZMQ_DEALER);
     if (!self->socket || !set_options(options, self->socket) ||
@@ -169,26 +171,50 @@ static size_t receive_frames(void *socket, zmq_msg_t *frames)
     return count;
 }
 
-static florin_job_t *make_job(florin_link_t *self, zmq_msg_t *frames,
-                              const florin_mdp_worker_request_t *request, uint64_t now_ms)
+/* Without memory there is no job: the broker asks another worker when this one's time is up. */
+static void add_job(const florin_link_t *self, florin_job_t *job, size_t body_frames,
+                    uint64_t now_ms, florin_jobs_t *jobs)
 {
-    /* The token is two frames, an empty one and the context ahead of the body. */
-    florin_job_t *job = florin_job_new(&frames[request->body - 3], &frames[request->body - 1],
-                                       &frames[request->body]);
     if (!job)
-        return NULL; /* the broker asks another worker when this one's time is up */
+        return;
     job->link = self->index;
     job->session = self->session;
     job->arrived_ms = now_ms;
-    job->body_frames = request->body_count;
-    return job;
+    job->body_frames = body_frames;
+    florin_jobs_add(jobs, job);
 }
 
-bool florin_link_receive(florin_link_t *self, uint64_t now_ms, florin_job_t **job)
+/* What follows a part that is cut off is not read. */
+static void add_packed(const florin_link_t *self, zmq_msg_t *frame, florin_slice_t pack,
+                       uint64_t now_ms, florin_jobs_t *jobs)
+{
+    florin_slice_t token, context, body;
+    while (florin_mdp_part_take(&pack, &token) && florin_mdp_part_take(&pack, &context) &&
+           florin_mdp_part_take(&pack, &body))
+        add_job(self, florin_job_new_packed(frame, token, context, body), 1, now_ms, jobs);
+}
+
+static void take_requests(florin_link_t *self, zmq_msg_t *frames,
+                          const florin_mdp_worker_request_t *request, uint64_t now_ms,
+                          florin_jobs_t *jobs)
+{
+    size_t body = request->body;
+    self->heard_ms = now_ms;
+    confirm(self);
+    if (request->command == FLORIN_MDP_REQUESTS) {
+        self->packs = true;
+        add_packed(self, &frames[3], request->pack, now_ms, jobs);
+    } else if (request->command == FLORIN_MDP_REQUEST) {
+        /* The token is two frames, an empty one and the context ahead of the body. */
+        add_job(self, florin_job_new(&frames[body - 3], &frames[body - 1], &frames[body]),
+                request->body_count, now_ms, jobs);
+    }
+}
+
+bool florin_link_receive(florin_link_t *self, uint64_t now_ms, florin_jobs_t *jobs)
 {
     zmq_msg_t frames[FLORIN_MDP_FRAMES_MAX + 1];
     florin_slice_t slices[FLORIN_MDP_FRAMES_MAX];
-    *job = NULL;
     size_t count = self->socket ? receive_frames(self->socket, frames) : 0;
     if (count == 0)
         return false;
@@ -204,24 +230,45 @@ bool florin_link_receive(florin_link_t *self, uint64_t now_ms, florin_job_t **jo
         if (!self->draining)
             give_up(self, now_ms, "said DISCONNECT");
     } else {
-        self->heard_ms = now_ms;
-        confirm(self);
-        if (request.command == FLORIN_MDP_REQUEST)
-            *job = make_job(self, frames, &request, now_ms);
+        take_requests(self, frames, &request, now_ms, jobs);
     }
     for (size_t i = 0; i < kept; i++)
         zmq_msg_close(&frames[i]);
     return true;
 }
 
+static void send_reply(florin_link_t *self, florin_job_t *job, uint64_t now_ms)
+{
+    if (!send_header(self, FLORIN_MDP_REPLY, ZMQ_SNDMORE) ||
+        !send_bytes(self, job->token.data, job->token.size, ZMQ_SNDMORE) ||
+        !send_bytes(self, "", 0, ZMQ_SNDMORE) ||
+        zmq_msg_send(&job->reply, self->socket, ZMQ_DONTWAIT) < 0)
+        give_up(self, now_ms, zmq_strerror(zmq_errno()));
+}
+
 void florin_link_reply(florin_link_t *self, florin_job_t *job, uint64_t now_ms)
 {
     if (!self->socket || self->session != job->session)
         return;
-    if (!send_header(self, FLORIN_MDP_REPLY, ZMQ_SNDMORE) ||
-        zmq_msg_send(&job->token, self->socket, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0 ||
-        !send_bytes(self, "", 0, ZMQ_SNDMORE) ||
-        zmq_msg_send(&job->reply, self->socket, ZMQ_DONTWAIT) < 0)
+    const florin_slice_t body = {zmq_msg_data(&job->reply), zmq_msg_size(&job->reply)};
+    size_t bytes = FLORIN_MDP_PART_BYTES(job->token.size) + FLORIN_MDP_PART_BYTES(body.size);
+    if (!self->packs || body.size > FLORIN_PACK_BODY_BYTES_MAX) {
+        send_reply(self, job, now_ms);
+        return;
+    }
+    if (bytes > sizeof(self->pack) - self->pack_bytes)
+        florin_link_flush(self, now_ms);
+    florin_mdp_part_put(self->pack, &self->pack_bytes, job->token);
+    florin_mdp_part_put(self->pack, &self->pack_bytes, body);
+}
+
+void florin_link_flush(florin_link_t *self, uint64_t now_ms)
+{
+    size_t bytes = self->pack_bytes;
+    self->pack_bytes = 0;
+    if (bytes > 0 && self->socket &&
+        (!send_header(self, FLORIN_MDP_REPLIES, ZMQ_SNDMORE) ||
+         !send_bytes(self, self->pack, bytes, 0)))
         give_up(self, now_ms, zmq_strerror(zmq_errno()));
 }
 

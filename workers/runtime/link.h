@@ -36,6 +36,9 @@ typedef struct {
     unsigned backoff_ms; /* the next pause, before jitter */
     bool confirmed;      /* the broker has answered in this session */
     bool draining; /* DISCONNECT was sent: the socket stays for replies, and is not reopened */
+    bool packs;    /* the broker sends packs in this session: it takes them, too */
+    size_t pack_bytes;
+    uint8_t pack[FLORIN_PACK_BYTES_MAX]; /* replies that wait for florin_link_flush */
 } florin_link_t;
 
 void florin_link_init(florin_link_t *self, const florin_link_options_t *options,
@@ -46,12 +49,14 @@ void florin_link_close(florin_link_t *self);
  * arrived was received. Returns when to call again. */
 uint64_t florin_link_turn(florin_link_t *self, uint64_t now_ms);
 
-/* Takes one message off the socket; false when there was none. A request becomes *job, anything
- * else leaves it NULL. */
-bool florin_link_receive(florin_link_t *self, uint64_t now_ms, florin_job_t **job);
+/* Takes one message off the socket; false when there was none. Its requests are added to the jobs.
+ */
+bool florin_link_receive(florin_link_t *self, uint64_t now_ms, florin_jobs_t *jobs);
 
-/* Sends the job's reply, if the session that it came in is still the one. */
+/* Sends the job's reply, or keeps it for the next flush, if the session that it came in is still
+ * the one. */
 void florin_link_reply(florin_link_t *self, florin_job_t *job, uint64_t now_ms);
+void florin_link_flush(florin_link_t *self, uint64_t now_ms);
 
 /* Says DISCONNECT: no new requests, please; replies still come. */
 void florin_link_drain(florin_link_t *self);

@@ -185,6 +185,7 @@ static int pack_hello(worker_t *self, florin_error_t *error)
     Florin__V1__WorkerHello hello = FLORIN__V1__WORKER_HELLO__INIT;
     hello.credit = (uint32_t)florin_config_number(self->config, "worker/credit", 256);
     hello.weight = (uint32_t)florin_config_number(self->config, "worker/weight", 1);
+    hello.packs = true;
     hello.instance = self->instance;
     hello.version = version;
     if (florin__v1__worker_hello__get_packed_size(&hello) > sizeof(self->hello))
@@ -264,7 +265,7 @@ static int serve(worker_t *self, void *pair, const florin_batch_options_t *batch
 {
     florin_job_t *started;
     zmq_pollitem_t item = {.socket = pair, .events = ZMQ_POLLIN};
-    while (!florin_job_receive(pair, &started)) /* start has bounds of its own */
+    while (!florin_jobs_receive(pair, &started)) /* start has bounds of its own */
         zmq_poll(&item, 1, -1);
     if (batch->error.code) {
         *error = batch->error;
@@ -279,7 +280,7 @@ static int serve(worker_t *self, void *pair, const florin_batch_options_t *batch
                                             .pair = pair,
                                             .signal_fd = self->signal_fd};
     bool drained = florin_dialog_run(&dialog);
-    florin_job_send(pair, NULL);
+    florin_jobs_send(pair, NULL);
     if (!drained || !join(thread)) {
         florin_log(FLORIN_LOG_ERROR, "drain_failed",
                    "a batch was still running after %u ms; the brokers will ask other workers",
