@@ -88,15 +88,21 @@ static zmsg_t *hello_message(const char *service, const void *hello, size_t byte
     return msg;
 }
 
-static void say_hello(void *socket, const char *service, uint32_t credit)
+static void say_hello_of(void *socket, const char *service, uint32_t credit, bool packs)
 {
     Florin__V1__WorkerHello hello = FLORIN__V1__WORKER_HELLO__INIT;
     char instance[] = "w1";
     uint8_t packed[64];
     hello.credit = credit;
     hello.instance = instance;
+    hello.packs = packs;
     zmsg_t *msg = hello_message(service, packed, florin__v1__worker_hello__pack(&hello, packed));
     assert_int_equal(zmsg_send(&msg, socket), 0);
+}
+
+static void say_hello(void *socket, const char *service, uint32_t credit)
+{
+    say_hello_of(socket, service, credit, false);
 }
 
 static void a_known_key_comes_in_and_is_the_principal(void **state)
@@ -338,6 +344,138 @@ static void a_reserved_service_is_told_to_go(void **state)
     expect(peer_hear(worker), "", "MDPW01", "\x05", NULL);
 }
 
+/* --------------------------------------------------------------------------------------- packs */
+
+/* A worker that takes packs, known to the broker. */
+static void *packing_worker(stage_t *stage, const char *service)
+{
+    void *worker = peer_connect(stage, ZMQ_DEALER, stage->local_workers, NULL);
+    say_hello_of(worker, service, 8, true);
+    void *client = peer_client(stage);
+    zmsg_t *msg = NULL;
+    do {
+        zmsg_destroy(&msg);
+        peer_ask(client, "id", "mmi.service", service);
+        msg = peer_hear(client);
+    } while (!zframe_streq(zmsg_last(msg), "200"));
+    zmsg_destroy(&msg);
+    peer_close(stage, client);
+    return worker;
+}
+
+/* What packs brought: tokens and bodies, as parts for an answer. */
+typedef struct {
+    size_t count;
+    size_t used;
+    uint8_t answer[4096];
+} packed_t;
+
+/* Hears packs until so many requests have come; answers would echo them. */
+static void hear_packed(void *worker, size_t count, packed_t *packed)
+{
+    *packed = (packed_t){.count = 0};
+    while (packed->count < count) {
+        zmsg_t *msg = peer_hear(worker);
+        assert_int_equal(zmsg_size(msg), 4); /* empty, MDPW01, 6, pack */
+        zframe_t *last = zmsg_last(msg);
+        florin_slice_t pack = {zframe_data(last), zframe_size(last)};
+        florin_slice_t token, context, body;
+        while (florin_mdp_part_take(&pack, &token)) {
+            assert_true(florin_mdp_part_take(&pack, &context));
+            assert_true(florin_mdp_part_take(&pack, &body));
+            Florin__V1__RequestContext *read =
+                florin__v1__request_context__unpack(NULL, context.size, context.data);
+            assert_int_equal(read->attempt, 1);
+            florin__v1__request_context__free_unpacked(read, NULL);
+            florin_mdp_part_put(packed->answer, &packed->used, token);
+            florin_mdp_part_put(packed->answer, &packed->used, body);
+            packed->count++;
+        }
+        assert_int_equal(pack.size, 0);
+        zmsg_destroy(&msg);
+    }
+}
+
+static void answer_packed(void *worker, const packed_t *packed, size_t bytes)
+{
+    zmsg_t *msg = zmsg_new();
+    zmsg_addstr(msg, "");
+    zmsg_addstr(msg, "MDPW01");
+    zmsg_addstr(msg, "\x07");
+    zmsg_addmem(msg, packed->answer, bytes);
+    assert_int_equal(zmsg_send(&msg, worker), 0);
+}
+
+static void small_requests_go_in_packs(void **state)
+{
+    stage_t *stage = *state;
+    packed_t packed;
+    void *worker = packing_worker(stage, "echo");
+    void *client = peer_client(stage);
+    peer_ask(client, "a", "echo", "one");
+    peer_ask(client, "b", "echo", "");
+    peer_ask(client, "c", "echo", "three");
+    hear_packed(worker, 3, &packed);
+    answer_packed(worker, &packed, packed.used);
+    expect(peer_hear(client), "a", "", "MDPC01", "echo", "one", NULL);
+    expect(peer_hear(client), "b", "", "MDPC01", "echo", "", NULL);
+    expect(peer_hear(client), "c", "", "MDPC01", "echo", "three", NULL);
+}
+
+/* The one in the first part is answered; the rest of the pack is dropped, and counted. */
+static void a_pack_may_be_cut_off(void **state)
+{
+    stage_t *stage = *state;
+    packed_t packed;
+    void *worker = packing_worker(stage, "echo");
+    void *client = peer_client(stage);
+    peer_ask(client, "a", "echo", "one");
+    peer_ask(client, "b", "echo", "two");
+    hear_packed(worker, 2, &packed);
+    answer_packed(worker, &packed, packed.used - 1);
+    expect(peer_hear(client), "a", "", "MDPC01", "echo", "one", NULL);
+    expect_malformed(stage, 1);
+    answer_packed(worker, &packed, packed.used); /* the first one is late now */
+    expect(peer_hear(client), "b", "", "MDPC01", "echo", "two", NULL);
+}
+
+static void what_cant_be_packed_goes_by_itself(void **state)
+{
+    stage_t *stage = *state;
+    char body[FLORIN_PACK_BODY_BYTES_MAX + 2];
+    memset(body, 'x', sizeof body - 1);
+    body[sizeof body - 1] = '\0';
+    void *worker = packing_worker(stage, "echo");
+    void *client = peer_client(stage);
+    peer_ask(client, "a", "echo", body);
+    zmsg_t *msg = peer_hear(worker);
+    assert_int_equal(zmsg_size(msg), 7); /* empty, MDPW01, 2, token, empty, context, body */
+    assert_true(zframe_streq(zmsg_last(msg), body));
+    zmsg_destroy(&msg);
+    peer_say(client, "b", "", "MDPC01", "echo", "two", "frames", NULL);
+    msg = peer_hear(worker);
+    assert_int_equal(zmsg_size(msg), 8);
+    zmsg_destroy(&msg);
+}
+
+/* The pack finds nobody when it is sent: its requests go to another worker, in a new attempt. */
+static void a_pack_for_one_who_vanished_is_not_lost(void **state)
+{
+    stage_t *stage = *state;
+    void *worker = packing_worker(stage, "echo");
+    void *other = peer_worker(stage, "echo");
+    void *client = peer_client(stage);
+    peer_close(stage, worker);
+    for (int i = 0; i < 3; i++) { /* at least one of them for the first worker */
+        peer_ask(client, "a", "echo", "one");
+        peer_ask(client, "a", "echo", "one");
+        peer_echo(other);
+        peer_echo(other);
+        expect(peer_hear(client), "a", "", "MDPC01", "echo", "one", NULL);
+        expect(peer_hear(client), "a", "", "MDPC01", "echo", "one", NULL);
+    }
+}
+
 /* --------------------------------------------------------------------------------------- sizes */
 
 static void ask_with_bytes(void *client, const char *service, size_t bytes)
@@ -521,6 +659,10 @@ int main(void)
         TEST(random_frames_stop_nothing),
         TEST(a_garbage_hello_is_told_to_go),
         TEST(a_reserved_service_is_told_to_go),
+        TEST(small_requests_go_in_packs),
+        TEST(a_pack_may_be_cut_off),
+        TEST(what_cant_be_packed_goes_by_itself),
+        TEST(a_pack_for_one_who_vanished_is_not_lost),
         TEST(a_body_past_4_mib_is_too_large),
         TEST(a_frame_of_20_mb_costs_only_its_sender),
         TEST(a_full_pool_answers_busy),

@@ -366,6 +366,93 @@ static void other_worker_requests_are_refused(void **state)
     }
 }
 
+/* ------------------------------------------------------------------------------------- packs */
+
+static void packs_are_read(void **state)
+{
+    (void)state;
+    florin_mdp_worker_msg_t msg;
+    florin_mdp_worker_request_t request;
+
+    message_t replies = MAKE("id", "", "MDPW01", "\7", "pack");
+    assert_int_equal(florin_mdp_worker_msg_parse(replies.frames, replies.count, &msg), FLORIN_OK);
+    assert_int_equal(msg.command, FLORIN_MDP_REPLIES);
+    assert_slice(msg.pack, "pack");
+    clear(&replies);
+
+    message_t requests = MAKE("", "MDPW01", "\6", "pack");
+    assert_int_equal(
+        florin_mdp_worker_request_parse(requests.frames, requests.count, true, &request),
+        FLORIN_OK);
+    assert_int_equal(request.command, FLORIN_MDP_REQUESTS);
+    assert_slice(request.pack, "pack");
+    /* A plain worker is sent none. */
+    assert_int_equal(
+        florin_mdp_worker_request_parse(requests.frames, requests.count, false, &request),
+        FLORIN_ERROR_INVALID);
+    clear(&requests);
+}
+
+static void other_packs_are_refused(void **state)
+{
+    (void)state;
+    florin_mdp_worker_msg_t msg;
+    florin_mdp_worker_request_t request;
+    message_t from_workers[] = {
+        MAKE("id", "", "MDPW01", "\7"),
+        MAKE("id", "", "MDPW01", "\7", ""),
+        MAKE("id", "", "MDPW01", "\7", "pack", "more"),
+        MAKE("id", "", "MDPW01", "\6", "pack"),
+    };
+    for (size_t i = 0; i < sizeof from_workers / sizeof from_workers[0]; i++) {
+        assert_int_equal(
+            florin_mdp_worker_msg_parse(from_workers[i].frames, from_workers[i].count, &msg),
+            FLORIN_ERROR_INVALID);
+        clear(&from_workers[i]);
+    }
+    message_t from_brokers[] = {
+        MAKE("", "MDPW01", "\6"),
+        MAKE("", "MDPW01", "\6", ""),
+        MAKE("", "MDPW01", "\6", "pack", "more"),
+        MAKE("", "MDPW01", "\7", "pack"),
+    };
+    for (size_t i = 0; i < sizeof from_brokers / sizeof from_brokers[0]; i++) {
+        assert_int_equal(florin_mdp_worker_request_parse(from_brokers[i].frames,
+                                                         from_brokers[i].count, true, &request),
+                         FLORIN_ERROR_INVALID);
+        clear(&from_brokers[i]);
+    }
+}
+
+/* Two parts, byte for byte; and each place where a pack may be cut off. */
+static void parts_are_put_and_taken(void **state)
+{
+    (void)state;
+    static const uint8_t expected[] = {0, 0, 0, 2, 'a', 'b', 0, 0, 0, 0};
+    uint8_t bytes[FLORIN_MDP_PART_BYTES(2) + FLORIN_MDP_PART_BYTES(0)];
+    size_t used = 0;
+    florin_mdp_part_put(bytes, &used, (florin_slice_t){(const uint8_t *)"ab", 2});
+    florin_mdp_part_put(bytes, &used, (florin_slice_t){NULL, 0});
+    assert_int_equal(used, sizeof expected);
+    assert_memory_equal(bytes, expected, sizeof expected);
+
+    for (size_t size = 0; size <= sizeof expected; size++) {
+        message_t message = {.count = 0};
+        florin_slice_t part;
+        add(&message, expected, size);
+        florin_slice_t pack = message.frames[0];
+        assert_int_equal(florin_mdp_part_take(&pack, &part), size >= 6);
+        if (size >= 6)
+            assert_slice(part, "ab");
+        assert_int_equal(florin_mdp_part_take(&pack, &part), size == sizeof expected);
+        assert_int_equal(pack.size, size == sizeof expected ? 0 : size % 6);
+        clear(&message);
+    }
+    const uint8_t huge[] = {0xff, 0xff, 0xff, 0xff, 'a'};
+    florin_slice_t pack = {huge, sizeof huge}, part;
+    assert_false(florin_mdp_part_take(&pack, &part));
+}
+
 static void services_are_printable(void **state)
 {
     (void)state;
@@ -382,8 +469,8 @@ static void services_are_printable(void **state)
 static void garbage_is_survived(void **state)
 {
     (void)state;
-    static const char *const box[] = {"",   "",         "MDPC01", "MDPW01", "MDPC0",
-                                      "\1", "\2",       "\3",     "\4",     "\5",
+    static const char *const box[] = {"",   "",         "MDPC01", "MDPW01", "MDPC0", "\1",
+                                      "\2", "\3",       "\4",     "\5",     "\6",    "\7",
                                       "01", "accounts", "id",     "b\xffy", "token"};
     test_random_t random = test_random_new();
     size_t accepted = 0;
@@ -438,6 +525,9 @@ int main(void)
         cmocka_unit_test(other_client_replies_are_refused),
         cmocka_unit_test(worker_requests_are_read),
         cmocka_unit_test(other_worker_requests_are_refused),
+        cmocka_unit_test(packs_are_read),
+        cmocka_unit_test(other_packs_are_refused),
+        cmocka_unit_test(parts_are_put_and_taken),
         cmocka_unit_test(services_are_printable),
         cmocka_unit_test(garbage_is_survived),
     };

@@ -449,6 +449,49 @@ static void test_drain_has_an_end(void **state)
     assert_int_equal(fake_wait_exit(broker), EXIT_FAILURE);
 }
 
+/* Requests that come in a pack are answered in one; the one that follows, which comes by itself, is
+ * too, for this broker takes packs. */
+static void test_packs(void **state)
+{
+    fake_t *broker = *state;
+    uint8_t bytes[256], body[64];
+    size_t used = 0;
+    Florin__V1__Request request = lookup_of(1);
+    const florin_slice_t packed = {body, florin__v1__request__pack(&request, body)};
+    const florin_slice_t tokens[] = {{(const uint8_t *)"one", 3}, {(const uint8_t *)"two", 3}};
+    for (size_t i = 0; i < 2; i++) {
+        florin_mdp_part_put(bytes, &used, tokens[i]);
+        florin_mdp_part_put(bytes, &used, (florin_slice_t){NULL, 0}); /* an empty context is one */
+        florin_mdp_part_put(bytes, &used, packed);
+    }
+    const uint8_t command = FLORIN_MDP_REQUESTS;
+    const florin_slice_t frames[] = {{(const uint8_t *)"", 0},
+                                     {(const uint8_t *)FLORIN_MDP_WORKER, FLORIN_MDP_HEADER_BYTES},
+                                     {&command, 1},
+                                     {bytes, used - 1}}; /* the second one is cut off */
+    const florin_slice_t whole[] = {frames[0], frames[1], frames[2], {bytes, used}, {NULL, 0}};
+    const florin_slice_t cut[] = {frames[0], frames[1], frames[2], frames[3], {NULL, 0}};
+    fake_send(broker, whole);
+    fake_pass(broker, 1);
+    fake_expect(broker, FLORIN_MDP_REPLIES);
+    florin_slice_t pack = {broker->bytes, broker->bytes_count}, part;
+    for (size_t i = 0; i < 2; i++) {
+        assert_true(florin_mdp_part_take(&pack, &part));
+        assert_memory_equal(part.data, tokens[i].data, part.size);
+        assert_true(florin_mdp_part_take(&pack, &part));
+        Florin__V1__Reply *reply = florin__v1__reply__unpack(NULL, part.size, part.data);
+        assert_string_equal(reply->message, "batch 1 of 2");
+        florin__v1__reply__free_unpacked(reply, NULL);
+    }
+    fake_send(broker, cut);
+    fake_pass(broker, 1);
+    fake_expect(broker, FLORIN_MDP_REPLIES);
+    assert_in_range(broker->bytes_count, 1, 64); /* one reply */
+    send_events(broker, "three", 1);
+    fake_pass(broker, 1);
+    fake_expect(broker, FLORIN_MDP_REPLIES);
+}
+
 #define GATED(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -466,6 +509,7 @@ int main(void)
         GATED(test_reply_too_large),
         GATED(test_wrong_operation_is_named),
         GATED(test_garbage_from_the_broker),
+        GATED(test_packs),
         GATED(test_a_broker_that_comes_back),
         GATED(test_a_broker_that_falls_silent),
         GATED(test_a_broker_that_says_disconnect),

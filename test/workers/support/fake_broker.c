@@ -161,6 +161,8 @@ static void take(fake_t *self, const florin_slice_t *frames, size_t count)
         keep(self, &msg.hello);
         (void)snprintf(self->service, sizeof(self->service), "%.*s", (int)msg.service.size,
                        (const char *)msg.service.data);
+    } else if (msg.command == FLORIN_MDP_REPLIES) {
+        keep(self, &msg.pack);
     } else if (msg.command == FLORIN_MDP_REPLY) {
         keep(self, &msg.token);
         assert_int_equal(msg.body_count, 1);

@@ -24,7 +24,7 @@ typedef struct {
 
     /* The last message received. */
     florin_mdp_command_t command;
-    uint8_t bytes[512]; /* READY: the hello; REPLY: the token */
+    uint8_t bytes[512]; /* READY: the hello; REPLY: the token; REPLIES: the pack */
     size_t bytes_count;
     char service[64];
     Florin__V1__Reply *reply;
