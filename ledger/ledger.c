@@ -28,7 +28,7 @@ void florin_ledger_reset(florin_ledger_t *self, uint64_t now)
     self->events_count = 0;
     self->accounts_loaded = self->accounts_count = self->changed_count = 0;
     self->entries_loaded = self->entries_count = 0;
-    self->undo_count = 0;
+    self->undo_count = self->resolved_count = self->pendings_count = 0;
     florin_table_reset(&self->accounts_by_id, now);
     florin_table_reset(&self->entries_by_id, now);
 }
@@ -58,6 +58,18 @@ bool florin_ledger_load_entry(florin_ledger_t *self, const florin_transfer_t *tr
     }
     florin_ledger_add_entry(self, transfer, result);
     self->entries_loaded = self->entries_count;
+    return true;
+}
+
+bool florin_ledger_load_pending(florin_ledger_t *self, florin_id_t id,
+                                florin_pending_status_t status)
+{
+    assert(self->events_count == 0);
+    florin_ledger_entry_t *loaded = florin_ledger_find_entry(self, id);
+    if (!loaded || loaded->pending == FLORIN_PENDING_NONE) {
+        return false;
+    }
+    loaded->pending = status;
     return true;
 }
 
@@ -103,13 +115,36 @@ size_t florin_ledger_entries_count(const florin_ledger_t *self)
 const florin_entry_t *florin_ledger_entry(const florin_ledger_t *self, size_t index)
 {
     assert(index < florin_ledger_entries_count(self));
-    return &self->entries[self->entries_loaded + index];
+    return &self->entries[self->entries_loaded + index].entry;
+}
+
+size_t florin_ledger_pendings_count(const florin_ledger_t *self)
+{
+    return self->pendings_count;
+}
+
+florin_pending_t florin_ledger_pending(const florin_ledger_t *self, size_t index)
+{
+    assert(index < self->pendings_count);
+    const florin_ledger_entry_t *pending = &self->entries[self->pendings[index]];
+    return (florin_pending_t){.transfer = &pending->entry.transfer,
+                              .status = pending->pending,
+                              .expires_at = florin_ledger_expires_at(&pending->entry.transfer),
+                              .resolved_at = pending->resolved_at,
+                              .debit_after = pending->entry.debit_after,
+                              .credit_after = pending->entry.credit_after};
 }
 
 const florin_account_t *florin_ledger_account(const florin_ledger_t *self, florin_id_t id)
 {
     uint32_t index = florin_table_find(&self->accounts_by_id, id);
     return index == FLORIN_TABLE_NONE ? NULL : &self->accounts[index].account;
+}
+
+const florin_entry_t *florin_ledger_find_transfer(const florin_ledger_t *self, florin_id_t id)
+{
+    uint32_t index = florin_table_find(&self->entries_by_id, id);
+    return index == FLORIN_TABLE_NONE ? NULL : &self->entries[index].entry;
 }
 
 /* ------------------------------------------------------------------ for the files of this folder
@@ -136,10 +171,22 @@ florin_ledger_account_t *florin_ledger_find_account(florin_ledger_t *self, flori
     return index == FLORIN_TABLE_NONE ? NULL : &self->accounts[index];
 }
 
-florin_entry_t *florin_ledger_find_entry(florin_ledger_t *self, florin_id_t id)
+florin_ledger_entry_t *florin_ledger_find_entry(florin_ledger_t *self, florin_id_t id)
 {
     uint32_t index = florin_table_find(&self->entries_by_id, id);
     return index == FLORIN_TABLE_NONE ? NULL : &self->entries[index];
+}
+
+void florin_ledger_touch(florin_ledger_t *self, florin_ledger_account_t *account,
+                         uint64_t timestamp)
+{
+    uint32_t index = (uint32_t)(account - self->accounts);
+    self->undo[self->undo_count++] = (florin_ledger_undo_t){.index = index, .before = *account};
+    if (index < self->accounts_loaded && !account->changed) {
+        account->changed = true;
+        self->changed[self->changed_count++] = index;
+    }
+    account->account.timestamp_last = timestamp;
 }
 
 void florin_ledger_add_account(florin_ledger_t *self, const florin_account_t *account)
@@ -149,12 +196,17 @@ void florin_ledger_add_account(florin_ledger_t *self, const florin_account_t *ac
     self->accounts[self->accounts_count++] = (florin_ledger_account_t){.account = *account};
 }
 
-florin_entry_t *florin_ledger_add_entry(florin_ledger_t *self, const florin_transfer_t *transfer,
-                                        florin_transfer_result_t result)
+florin_ledger_entry_t *florin_ledger_add_entry(florin_ledger_t *self,
+                                               const florin_transfer_t *transfer,
+                                               florin_transfer_result_t result)
 {
+    bool pending =
+        result == FLORIN_TRANSFER_CREATED && transfer->flags & FLORIN_TRANSFER_FLAG_PENDING;
     assert(self->entries_count < FLORIN_LEDGER_TRANSFERS_MAX);
     florin_table_insert(&self->entries_by_id, transfer->id, (uint32_t)self->entries_count);
-    florin_entry_t *entry = &self->entries[self->entries_count++];
-    *entry = (florin_entry_t){.transfer = *transfer, .result = result};
-    return entry;
+    florin_ledger_entry_t *added = &self->entries[self->entries_count++];
+    *added =
+        (florin_ledger_entry_t){.entry = {.transfer = *transfer, .result = result},
+                                .pending = pending ? FLORIN_PENDING_OPEN : FLORIN_PENDING_NONE};
+    return added;
 }

@@ -127,6 +127,7 @@ typedef struct {
     florin_transfer_result_t first_result; /* with id_already_failed; else 0 */
     /* With risk_declined: the maxima of the debit account's window that it would have passed. */
     bool passes_window_count, passes_window_sum;
+    bool held_for_review; /* created or exists, as pending: a person has to post or void it */
 } florin_transfer_outcome_t;
 
 /* A transfer whose id is spent: created, or refused for good (result other than created; then its

@@ -13,6 +13,12 @@ static const char *const transfer_names[] = {
 #undef X
 };
 
+static const char *const limit_names[] = {
+#define X(name, text, number) [number] = (text),
+    FLORIN_LIMIT_RESULTS(X)
+#undef X
+};
+
 const char *florin_account_result_name(unsigned result)
 {
     return result < sizeof account_names / sizeof account_names[0] ? account_names[result] : NULL;
@@ -22,6 +28,11 @@ const char *florin_transfer_result_name(unsigned result)
 {
     return result < sizeof transfer_names / sizeof transfer_names[0] ? transfer_names[result]
                                                                      : NULL;
+}
+
+const char *florin_limit_result_name(unsigned result)
+{
+    return result < sizeof limit_names / sizeof limit_names[0] ? limit_names[result] : NULL;
 }
 
 bool florin_transfer_result_remembered(florin_transfer_result_t result)
