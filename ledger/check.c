@@ -327,7 +327,7 @@ static florin_transfer_result_t check_pending(const florin_ledger_plan_t *plan)
 {
     const florin_transfer_t *t = &plan->transfer;
     const florin_transfer_t *p = &plan->pending->entry.transfer;
-    florin_pending_status_t status = plan->pending->pending;
+    florin_pending_status_t status = plan->pending->entry.pending;
     bool voids = t->flags & FLORIN_TRANSFER_FLAG_VOID_PENDING_TRANSFER;
     uint64_t expires_at = florin_ledger_expires_at(p);
     const florin_ledger_rule_t rules[] = {

@@ -66,10 +66,10 @@ bool florin_ledger_load_pending(florin_ledger_t *self, florin_id_t id,
 {
     assert(self->events_count == 0);
     florin_ledger_entry_t *loaded = florin_ledger_find_entry(self, id);
-    if (!loaded || loaded->pending == FLORIN_PENDING_NONE) {
+    if (!loaded || loaded->entry.pending == FLORIN_PENDING_NONE) {
         return false;
     }
-    loaded->pending = status;
+    loaded->entry.pending = status;
     return true;
 }
 
@@ -128,7 +128,7 @@ florin_pending_t florin_ledger_pending(const florin_ledger_t *self, size_t index
     assert(index < self->pendings_count);
     const florin_ledger_entry_t *pending = &self->entries[self->pendings[index]];
     return (florin_pending_t){.transfer = &pending->entry.transfer,
-                              .status = pending->pending,
+                              .status = pending->entry.pending,
                               .expires_at = florin_ledger_expires_at(&pending->entry.transfer),
                               .resolved_at = pending->resolved_at,
                               .debit_after = pending->entry.debit_after,
@@ -205,8 +205,9 @@ florin_ledger_entry_t *florin_ledger_add_entry(florin_ledger_t *self,
     assert(self->entries_count < FLORIN_LEDGER_TRANSFERS_MAX);
     florin_table_insert(&self->entries_by_id, transfer->id, (uint32_t)self->entries_count);
     florin_ledger_entry_t *added = &self->entries[self->entries_count++];
-    *added =
-        (florin_ledger_entry_t){.entry = {.transfer = *transfer, .result = result},
-                                .pending = pending ? FLORIN_PENDING_OPEN : FLORIN_PENDING_NONE};
+    *added = (florin_ledger_entry_t){
+        .entry = {.transfer = *transfer,
+                  .result = result,
+                  .pending = pending ? FLORIN_PENDING_OPEN : FLORIN_PENDING_NONE}};
     return added;
 }

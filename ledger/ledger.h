@@ -130,15 +130,6 @@ typedef struct {
     bool held_for_review; /* created or exists, as pending: a person has to post or void it */
 } florin_transfer_outcome_t;
 
-/* A transfer whose id is spent: created, or refused for good (result other than created; then its
- * balances mean nothing). */
-typedef struct {
-    florin_transfer_t transfer; /* its timestamp: when it was created or refused */
-    florin_transfer_result_t result;
-    florin_balances_t debit_after;  /* of the debit account, just after it */
-    florin_balances_t credit_after; /* of the credit account */
-} florin_entry_t;
-
 /* What became of a pending transfer. The numbers are those of the books' tables. */
 typedef enum {
     FLORIN_PENDING_NONE = 0, /* it is no pending transfer */
@@ -147,6 +138,16 @@ typedef enum {
     FLORIN_PENDING_VOIDED = 3,
     FLORIN_PENDING_EXPIRED = 4
 } florin_pending_status_t;
+
+/* A transfer whose id is spent: created, or refused for good (result other than created; then its
+ * balances mean nothing). */
+typedef struct {
+    florin_transfer_t transfer; /* its timestamp: when it was created or refused */
+    florin_transfer_result_t result;
+    florin_pending_status_t pending; /* as it stands now; NONE unless created as pending */
+    florin_balances_t debit_after;   /* of the debit account, just after it */
+    florin_balances_t credit_after;  /* of the credit account */
+} florin_entry_t;
 
 /* A pending transfer that was created or resolved since the reset, as it stands now. */
 typedef struct {

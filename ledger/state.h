@@ -28,8 +28,7 @@ typedef struct {
 
 typedef struct {
     florin_entry_t entry;
-    florin_pending_status_t pending; /* NONE for all but created pending transfers */
-    bool pending_listed;             /* is on the list of pending transfers that changed */
+    bool pending_listed; /* is on the list of pending transfers that changed */
     uint64_t resolved_at;
 } florin_ledger_entry_t;
 

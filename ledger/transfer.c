@@ -18,7 +18,7 @@ static void release(florin_ledger_t *self, florin_ledger_entry_t *pending,
     const florin_transfer_t *p = &pending->entry.transfer;
     self->resolved[self->resolved_count++] = (uint32_t)(pending - self->entries);
     list_pending(self, pending);
-    pending->pending = status;
+    pending->entry.pending = status;
     pending->resolved_at = timestamp;
     debit->balances.debits_pending -= p->amount;
     credit->balances.credits_pending -= p->amount;
@@ -82,7 +82,7 @@ static void book(florin_ledger_t *self, const florin_ledger_plan_t *plan)
     florin_ledger_entry_t *added = florin_ledger_add_entry(self, t, FLORIN_TRANSFER_CREATED);
     added->entry.debit_after = debit->balances;
     added->entry.credit_after = credit->balances;
-    if (added->pending != FLORIN_PENDING_NONE) {
+    if (added->entry.pending != FLORIN_PENDING_NONE) {
         list_pending(self, added);
     }
 }
@@ -102,7 +102,7 @@ static void undo(florin_ledger_t *self, const mark_t *mark)
     self->changed_count = mark->changed_count;
     while (self->resolved_count > 0) {
         florin_ledger_entry_t *pending = &self->entries[self->resolved[--self->resolved_count]];
-        pending->pending = FLORIN_PENDING_OPEN;
+        pending->entry.pending = FLORIN_PENDING_OPEN;
         pending->resolved_at = 0;
     }
     while (self->pendings_count > mark->pendings_count) {
@@ -234,7 +234,7 @@ bool florin_ledger_create_transfers(florin_ledger_t *self, const florin_transfer
 /* Whether a loaded pending transfer is open and its time is up. */
 static bool is_overdue(const florin_ledger_entry_t *pending, uint64_t now)
 {
-    if (!pending || pending->pending != FLORIN_PENDING_OPEN) {
+    if (!pending || pending->entry.pending != FLORIN_PENDING_OPEN) {
         return false;
     }
     uint64_t expires_at = florin_ledger_expires_at(&pending->entry.transfer);

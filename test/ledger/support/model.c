@@ -236,7 +236,10 @@ void model_append(model_t *self, const florin_transfer_t *transfer, florin_trans
     self->books.pendings[self->books.entries_count] =
         (model_pending_t){.status = pending ? FLORIN_PENDING_OPEN : FLORIN_PENDING_NONE};
     self->books.entries[self->books.entries_count++] =
-        (florin_entry_t){*transfer, result, debit_after, credit_after};
+        (florin_entry_t){.transfer = *transfer,
+                         .result = result,
+                         .debit_after = debit_after,
+                         .credit_after = credit_after};
 }
 
 static bool is_for_good(florin_transfer_result_t result)
