@@ -22,10 +22,11 @@ static void release(florin_ledger_t *self, florin_ledger_entry_t *pending,
     pending->resolved_at = timestamp;
     debit->balances.debits_pending -= p->amount;
     credit->balances.credits_pending -= p->amount;
-    if (status != FLORIN_PENDING_POSTED && p->flags & FLORIN_TRANSFER_FLAG_CLOSING_DEBIT) {
+    /* One that closed an account is not posted: that account is closed. */
+    if (p->flags & FLORIN_TRANSFER_FLAG_CLOSING_DEBIT) {
         debit->flags &= ~(uint32_t)FLORIN_ACCOUNT_FLAG_CLOSED;
     }
-    if (status != FLORIN_PENDING_POSTED && p->flags & FLORIN_TRANSFER_FLAG_CLOSING_CREDIT) {
+    if (p->flags & FLORIN_TRANSFER_FLAG_CLOSING_CREDIT) {
         credit->flags &= ~(uint32_t)FLORIN_ACCOUNT_FLAG_CLOSED;
     }
 }

@@ -203,6 +203,57 @@ static void pending_amounts_count_for_the_bound(void **state)
     assert_outcome(&out[1], FLORIN_TRANSFER_CREATED, NOW + 1);
 }
 
+static void a_timeout_may_end_with_time_and_not_later(void **state)
+{
+    (void)state;
+    const uint64_t last_second = FLORIN_LEDGER_TIMESTAMP_MAX - UINT64_C(1000000000);
+    florin_ledger_reset(ledger, last_second);
+    load_account(1, 0, 0);
+    load_account(2, 0, 0);
+    florin_transfer_event_t events[] = {move(10, 1, 2, 1, FLORIN_TRANSFER_FLAG_PENDING),
+                                        move(11, 1, 2, 1, FLORIN_TRANSFER_FLAG_PENDING)};
+    events[0].transfer.timeout_s = events[1].transfer.timeout_s = 1;
+    florin_transfer_outcome_t out[2];
+    CREATE(events, out);
+    assert_outcome(&out[0], FLORIN_TRANSFER_CREATED, last_second);
+    assert_outcome(&out[1], FLORIN_TRANSFER_OVERFLOWS_TIMEOUT, 0);
+    assert_int_equal(florin_ledger_pending(ledger, 0).expires_at, FLORIN_LEDGER_TIMESTAMP_MAX);
+}
+
+static void a_pending_transfer_expires_at_its_very_moment(void **state)
+{
+    (void)state;
+    florin_transfer_t pending = move(10, 1, 2, 7, FLORIN_TRANSFER_FLAG_PENDING).transfer;
+    pending.timestamp = NOW;
+    pending.timeout_s = 1;
+    const uint64_t expires_at = NOW + UINT64_C(1000000000);
+    florin_ledger_reset(ledger, expires_at - 1);
+    for (florin_id_t id = 1; id <= 2; id++) {
+        const florin_account_t account = {
+            .id = id,
+            .ledger = EUR,
+            .code = 1,
+            .balances = {.debits_pending = id == 1 ? 7 : 0, .credits_pending = id == 2 ? 7 : 0},
+            .timestamp = 5,
+            .timestamp_last = NOW};
+        assert_true(florin_ledger_load_account(ledger, &account));
+    }
+    assert_true(florin_ledger_load_entry(ledger, &pending, FLORIN_TRANSFER_CREATED));
+
+    /* The first comes a nanosecond early, the second in time, the third again. */
+    const florin_id_t ids[] = {10, 10, 10};
+    size_t expired;
+    assert_true(florin_ledger_expire(ledger, ids, COUNT(ids), &expired));
+    assert_int_equal(expired, 1);
+    assert_int_equal(florin_ledger_pendings_count(ledger), 1);
+    const florin_pending_t changed = florin_ledger_pending(ledger, 0);
+    assert_int_equal(changed.status, FLORIN_PENDING_EXPIRED);
+    assert_int_equal(changed.resolved_at, expires_at);
+    assert_posted(1, 0, 0);
+    assert_posted(2, 0, 0);
+    assert_int_equal(florin_ledger_account(ledger, 1)->timestamp_last, expires_at);
+}
+
 static void the_greatest_amount_is_moved_and_no_more(void **state)
 {
     (void)state;
@@ -594,6 +645,8 @@ int main(void)
         TEST(a_bound_may_be_reached_but_not_crossed),
         TEST(a_credit_limit_may_be_any_number),
         TEST(pending_amounts_count_for_the_bound),
+        TEST(a_timeout_may_end_with_time_and_not_later),
+        TEST(a_pending_transfer_expires_at_its_very_moment),
         TEST(the_greatest_amount_is_moved_and_no_more),
         TEST(an_id_is_used_once),
         TEST(a_refusal_is_remembered),
