@@ -1,4 +1,4 @@
-/* The tries of a batch. */
+/* The kinds of batches, and the tries of one. */
 #include "store/batch.h"
 
 #include <sodium.h>
@@ -9,21 +9,117 @@
 #include "lib/failpoint.h"
 #include "lib/log.h"
 
+/* ------------------------------------------------------------------------------------- the kinds
+ */
+
+florin_shards_t florin_batch_place(const florin_batch_t *self, florin_id_t id)
+{
+    return id == 0 ? 0 : florin_shards_of(florin_store_shard_of(self->store, id));
+}
+
+static florin_shards_t account_shards(const florin_batch_t *self, size_t index)
+{
+    return florin_batch_place(self, self->accounts[index].id);
+}
+
+static void take_account(florin_batch_t *self, size_t index)
+{
+    florin_batch_take_account(self, self->accounts[index].id);
+}
+
+static bool apply_accounts(florin_batch_t *self, size_t first, size_t count)
+{
+    return florin_ledger_open_accounts(self->ledger, self->accounts + first, count,
+                                       self->account_outcomes + first);
+}
+
+static const florin_batch_kind_t accounts_kind = {account_shards, take_account, apply_accounts};
+
+static florin_shards_t transfer_shards(const florin_batch_t *self, size_t index)
+{
+    const florin_transfer_t *transfer = &self->transfers[index].transfer;
+    const florin_sides_t sides = florin_batch_sides(self, index);
+    return florin_batch_place(self, transfer->id) | florin_batch_place(self, transfer->pending_id) |
+           florin_batch_place(self, sides.debit) | florin_batch_place(self, sides.credit);
+}
+
+/* A pending transfer is read where its id lives, and for what became of it where its debit account
+ * is locked. */
+static void take_transfer(florin_batch_t *self, size_t index)
+{
+    const florin_transfer_t *transfer = &self->transfers[index].transfer;
+    const florin_sides_t sides = florin_batch_sides(self, index);
+    size_t shard_of_id = florin_store_shard_of(self->store, transfer->id);
+    florin_batch_take_transfer(self, shard_of_id, transfer->id);
+    florin_batch_take_account(self, sides.debit);
+    florin_batch_take_account(self, sides.credit);
+    if (transfer->pending_id == 0)
+        return;
+    size_t place = florin_store_shard_of(self->store, transfer->pending_id);
+    size_t debit_place = florin_store_shard_of(self->store, sides.debit);
+    florin_batch_take_transfer(self, place, transfer->pending_id);
+    if (sides.debit != 0 && debit_place != place)
+        florin_batch_take_transfer(self, debit_place, transfer->pending_id);
+}
+
+static bool apply_transfers(florin_batch_t *self, size_t first, size_t count)
+{
+    return florin_ledger_create_transfers(self->ledger, self->transfers + first, count,
+                                          self->transfer_outcomes + first);
+}
+
+static const florin_batch_kind_t transfers_kind = {transfer_shards, take_transfer, apply_transfers};
+
+static florin_shards_t limit_shards(const florin_batch_t *self, size_t index)
+{
+    return florin_batch_place(self, self->credit_limits[index].account_id);
+}
+
+static void take_limit(florin_batch_t *self, size_t index)
+{
+    florin_batch_take_account(self, self->credit_limits[index].account_id);
+}
+
+static bool apply_limits(florin_batch_t *self, size_t first, size_t count)
+{
+    return florin_ledger_set_credit_limits(self->ledger, self->credit_limits + first, count,
+                                           self->credit_limit_outcomes + first);
+}
+
+static const florin_batch_kind_t limits_kind = {limit_shards, take_limit, apply_limits};
+
+static florin_shards_t overdue_shards(const florin_batch_t *self, size_t index)
+{
+    return florin_batch_place(self, self->overdue[index].sides.debit) |
+           florin_batch_place(self, self->overdue[index].sides.credit);
+}
+
+static void take_overdue(florin_batch_t *self, size_t index)
+{
+    const florin_overdue_t *overdue = &self->overdue[index];
+    florin_batch_take_account(self, overdue->sides.debit);
+    florin_batch_take_account(self, overdue->sides.credit);
+    florin_batch_take_transfer(self, florin_store_shard_of(self->store, overdue->sides.debit),
+                               overdue->id);
+}
+
+/* Each is a request of its own: one whose shards are away must not keep the others. */
+static bool apply_overdue(florin_batch_t *self, size_t first, size_t count)
+{
+    size_t expired = 0;
+    bool room = florin_ledger_expire(self->ledger, &self->overdue[first].id, count, &expired);
+    *self->expired += expired;
+    return room;
+}
+
+static const florin_batch_kind_t overdue_kind = {overdue_shards, take_overdue, apply_overdue};
+
+/* ------------------------------------------------------------------------------------- the tries
+ */
+
 bool florin_request_lives(const florin_store_request_t *request)
 {
     return request->error.code == 0;
-}
-
-/* The shards that hold event `index`: its account, or its transfer and both accounts. */
-static florin_shards_t event_shards(const florin_batch_t *self, size_t index)
-{
-    const florin_store_t *store = self->store;
-    if (self->accounts)
-        return florin_shards_of(florin_store_shard_of(store, self->accounts[index].id));
-    const florin_transfer_t *transfer = &self->transfers[index].transfer;
-    return florin_shards_of(florin_store_shard_of(store, transfer->id)) |
-           florin_shards_of(florin_store_shard_of(store, transfer->debit_account_id)) |
-           florin_shards_of(florin_store_shard_of(store, transfer->credit_account_id));
 }
 
 void florin_batch_fail(florin_batch_t *self, florin_shards_t shards, const florin_error_t *error)
@@ -33,10 +129,18 @@ void florin_batch_fail(florin_batch_t *self, florin_shards_t shards, const flori
         florin_store_request_t *request = &self->requests[i];
         size_t end = event + request->events_count;
         for (; event < end && florin_request_lives(request); event++)
-            if (event_shards(self, event) & shards)
+            if (self->kind->shards(self, event) & shards)
                 request->error = *error;
         event = end;
     }
+}
+
+/* Fails all that lives, wherever it lies. */
+static void fail_all(florin_batch_t *self, const florin_error_t *error)
+{
+    for (size_t i = 0; i < self->requests_count; i++)
+        if (florin_request_lives(&self->requests[i]))
+            self->requests[i].error = *error;
 }
 
 bool florin_batch_faults(florin_batch_t *self, florin_shards_t shards, bool reading)
@@ -68,45 +172,44 @@ bool florin_batch_faults(florin_batch_t *self, florin_shards_t shards, bool read
 static void apply(florin_batch_t *self)
 {
     size_t event = 0;
+    if (self->expired)
+        *self->expired = 0;
     for (size_t i = 0; i < self->requests_count; i++) {
         florin_store_request_t *request = &self->requests[i];
-        size_t count = request->events_count;
-        if (florin_request_lives(request)) {
-            bool room =
-                self->accounts
-                    ? florin_ledger_open_accounts(self->ledger, &self->accounts[event], count,
-                                                  &self->account_outcomes[event])
-                    : florin_ledger_create_transfers(self->ledger, &self->transfers[event], count,
-                                                     &self->transfer_outcomes[event]);
-            if (!room)
-                florin_error_set(&request->error, FLORIN_ERROR_TOO_LARGE,
-                                 "more accounts than one batch can hold; split the request");
-        }
-        event += count;
+        if (florin_request_lives(request) && !self->kind->apply(self, event, request->events_count))
+            florin_error_set(&request->error, FLORIN_ERROR_TOO_LARGE,
+                             "more accounts than one batch can hold; split the request");
+        event += request->events_count;
     }
 }
 
-static florin_step_t try_once(florin_batch_t *self)
+static florin_step_t write(florin_batch_t *self)
+{
+    if (florin_batch_sort(self))
+        return florin_batch_commit(self);
+    florin_error_t error;
+    florin_error_set(&error, FLORIN_ERROR_MEMORY, "no memory to write the batch");
+    fail_all(self, &error);
+    return FLORIN_STEP_AGAIN;
+}
+
+static florin_step_t try_once(florin_batch_t *self, florin_overdue_t *overdue,
+                              size_t *overdue_count)
 {
     florin_arena_reset(self->store->arena);
     memset(self->parts, 0, sizeof self->parts);
     self->touched = self->writers = 0;
+    self->sides = NULL;
     randombytes_buf(&self->id, sizeof self->id);
-    florin_step_t step = florin_batch_read(self);
+    florin_step_t step = florin_batch_read(self, overdue, overdue_count);
     FLORIN_FAILPOINT("store_locked");
     if (step == FLORIN_STEP_DONE) {
         apply(self);
         FLORIN_FAILPOINT("store_applied");
-        if (!florin_batch_sort(self)) {
-            florin_error_t error;
-            florin_error_set(&error, FLORIN_ERROR_MEMORY, "no memory to write the batch");
-            florin_batch_fail(self, ~(florin_shards_t)0, &error);
-            step = FLORIN_STEP_AGAIN;
-        } else {
-            step = florin_batch_commit(self);
-        }
+        if (!self->dry)
+            step = write(self);
     }
-    if (step == FLORIN_STEP_AGAIN)
+    if (step != FLORIN_STEP_DONE || self->dry)
         florin_batch_roll_back(self);
     return step;
 }
@@ -136,15 +239,27 @@ static void clear_the_way(florin_batch_t *self)
         florin_log(FLORIN_LOG_WARN, "resolve_failed", "%s", error.message);
 }
 
-/* Each turn of the loop ends it, counts a try, or leaves fewer requests. */
+static size_t release_overdue(florin_store_t *store, florin_ledger_t *ledger,
+                              const florin_overdue_t *overdue, size_t count);
+
+/* Each turn of the loop ends it, sweeps for the only time, counts a try, or leaves fewer requests.
+ */
 static void run(florin_batch_t *self)
 {
+    florin_overdue_t overdue[FLORIN_OVERDUE_MAX];
+    size_t overdue_count = 0;
     uint64_t deadline_ms = florin_store_deadline(self->store);
     unsigned tries = 0;
     while (living(self) > 0) {
         size_t before = living(self);
-        if (try_once(self) == FLORIN_STEP_DONE)
+        florin_step_t step = try_once(self, overdue, &overdue_count);
+        if (step == FLORIN_STEP_DONE)
             return;
+        if (step == FLORIN_STEP_SWEEP) {
+            self->swept = true;
+            (void)release_overdue(self->store, self->ledger, overdue, overdue_count);
+            continue;
+        }
         if (living(self) < before)
             continue;
         tries++;
@@ -153,7 +268,7 @@ static void run(florin_batch_t *self)
             florin_error_set(&error, FLORIN_ERROR_CONFLICT,
                              "gave way to other transactions %u times; try again (%.300s)", tries,
                              self->conflict.message);
-            florin_batch_fail(self, ~(florin_shards_t)0, &error);
+            fail_all(self, &error);
             return;
         }
         clear_the_way(self);
@@ -185,6 +300,9 @@ static int start(florin_batch_t *self, florin_error_t *error)
     return result;
 }
 
+/* ------------------------------------------------------------------------------------- the calls
+ */
+
 int florin_store_open_accounts(florin_store_t *self, florin_ledger_t *ledger,
                                const florin_account_t *events, florin_account_outcome_t *outcomes,
                                florin_store_request_t *requests, size_t requests_count,
@@ -192,6 +310,7 @@ int florin_store_open_accounts(florin_store_t *self, florin_ledger_t *ledger,
 {
     florin_batch_t batch = {.store = self,
                             .ledger = ledger,
+                            .kind = &accounts_kind,
                             .accounts = events,
                             .account_outcomes = outcomes,
                             .requests = requests,
@@ -208,6 +327,7 @@ int florin_store_create_transfers(florin_store_t *self, florin_ledger_t *ledger,
 {
     florin_batch_t batch = {.store = self,
                             .ledger = ledger,
+                            .kind = &transfers_kind,
                             .transfers = events,
                             .transfer_outcomes = outcomes,
                             .requests = requests,
@@ -215,4 +335,102 @@ int florin_store_create_transfers(florin_store_t *self, florin_ledger_t *ledger,
                             .limits = limits,
                             .limits_count = limits_count};
     return start(&batch, error);
+}
+
+int florin_store_try_transfers(florin_store_t *self, florin_ledger_t *ledger,
+                               const florin_transfer_event_t *events,
+                               florin_transfer_outcome_t *outcomes, size_t count,
+                               const florin_window_limit_t *limits, size_t limits_count,
+                               florin_error_t *error)
+{
+    florin_store_request_t request = {.events_count = count};
+    florin_batch_t batch = {.store = self,
+                            .ledger = ledger,
+                            .kind = &transfers_kind,
+                            .transfers = events,
+                            .transfer_outcomes = outcomes,
+                            .requests = &request,
+                            .requests_count = 1,
+                            .limits = limits,
+                            .limits_count = limits_count,
+                            .dry = true};
+    int result = start(&batch, error);
+    if (result != 0 || request.error.code == 0)
+        return result;
+    return florin_error_set(error, request.error.code, "%s", request.error.message);
+}
+
+int florin_store_set_credit_limits(florin_store_t *self, florin_ledger_t *ledger,
+                                   const florin_limit_event_t *events,
+                                   florin_limit_outcome_t *outcomes,
+                                   florin_store_request_t *requests, size_t requests_count,
+                                   florin_error_t *error)
+{
+    florin_batch_t batch = {.store = self,
+                            .ledger = ledger,
+                            .kind = &limits_kind,
+                            .credit_limits = events,
+                            .credit_limit_outcomes = outcomes,
+                            .requests = requests,
+                            .requests_count = requests_count};
+    return start(&batch, error);
+}
+
+/* Returns how many were released; those that could not be are tried again by the next one who
+ * looks. */
+static size_t release_overdue(florin_store_t *store, florin_ledger_t *ledger,
+                              const florin_overdue_t *overdue, size_t count)
+{
+    florin_store_request_t requests[FLORIN_OVERDUE_MAX];
+    florin_error_t error;
+    size_t expired = 0;
+    for (size_t i = 0; i < count; i++)
+        requests[i] = (florin_store_request_t){.events_count = 1};
+    florin_batch_t batch = {.store = store,
+                            .ledger = ledger,
+                            .kind = &overdue_kind,
+                            .overdue = overdue,
+                            .expired = &expired,
+                            .requests = requests,
+                            .requests_count = count,
+                            .swept = true};
+    if (start(&batch, &error) != 0) {
+        florin_log(FLORIN_LOG_WARN, "expiry_failed", "%s", error.message);
+        return 0;
+    }
+    return expired;
+}
+
+/* What one shard has that is overdue. */
+static void add_overdue(florin_session_t *session, size_t shard, void *arg)
+{
+    florin_params_t params;
+    (void)shard;
+    florin_params_init(&params, arg);
+    florin_params_u64(&params, florin_clock_unix_ns());
+    florin_params_u64(&params, FLORIN_OVERDUE_MAX);
+    florin_session_call(session, FLORIN_SQL_OVERDUE, &params);
+}
+
+int florin_store_expire(florin_store_t *self, florin_ledger_t *ledger, size_t *expired,
+                        florin_error_t *error)
+{
+    florin_overdue_t overdue[FLORIN_OVERDUE_MAX];
+    size_t count = 0;
+    *expired = 0;
+    int result = florin_store_map(self, error);
+    for (size_t shard = 0; shard < self->shards_count && result == 0; shard++) {
+        florin_arena_reset(self->arena);
+        result = florin_store_read(self, florin_shards_of(shard), add_overdue, self->arena, error);
+        const PGresult *rows = result == 0 ? florin_session_result(&self->shards[shard], 0) : NULL;
+        for (int i = 0; i < PQntuples(rows) && count < FLORIN_OVERDUE_MAX; i++) {
+            const florin_overdue_t found = florin_row_overdue(rows, i);
+            /* Found on its other shards, too: once is enough. */
+            if (florin_store_shard_of(self, found.sides.debit) == shard)
+                overdue[count++] = found;
+        }
+    }
+    if (result == 0 && count > 0)
+        *expired = release_overdue(self, ledger, overdue, count);
+    return result;
 }

@@ -29,21 +29,45 @@ typedef struct {
     size_t opened_count, changed_count;
     florin_row_t *rows;
     size_t rows_count;
+    florin_pending_row_t *pendings;
+    size_t pendings_count;
 } florin_part_t;
 
+#define FLORIN_OVERDUE_MAX  256  /* released in one batch */
+#define FLORIN_OVERDUE_LOOK 1024 /* looked through for those on a batch's own accounts */
+
+typedef struct florin_batch florin_batch_t;
+
+/* What kinds of batches do each in their own way. */
 typedef struct {
+    /* The shards of event `index`. */
+    florin_shards_t (*shards)(const florin_batch_t *self, size_t index);
+    /* Takes the ids that event `index` needs, with florin_batch_take_*. */
+    void (*take)(florin_batch_t *self, size_t index);
+    /* Lets the ledger decide some events; false when it has no room for them. */
+    bool (*apply)(florin_batch_t *self, size_t first, size_t count);
+} florin_batch_kind_t;
+
+struct florin_batch {
     florin_store_t *store;
     florin_ledger_t *ledger;
+    const florin_batch_kind_t *kind;
 
-    /* Accounts to open, or transfers to create; the other two are NULL. */
+    /* The events of its kind; the others are NULL. */
     const florin_account_t *accounts;
     florin_account_outcome_t *account_outcomes;
     const florin_transfer_event_t *transfers;
     florin_transfer_outcome_t *transfer_outcomes;
+    const florin_limit_event_t *credit_limits;
+    florin_limit_outcome_t *credit_limit_outcomes;
+    const florin_overdue_t *overdue;
+    size_t *expired; /* how many of these were released */
     florin_store_request_t *requests;
     size_t requests_count;
     const florin_window_limit_t *limits;
     size_t limits_count;
+    bool dry;   /* locks nothing, writes nothing */
+    bool swept; /* what is overdue was released, or could not be */
 
     /* One try. */
     florin_id_t id;          /* in the names of its prepared transactions and its decision */
@@ -51,16 +75,26 @@ typedef struct {
     florin_shards_t touched; /* shards that it reads or writes */
     florin_shards_t writers; /* shards that it writes */
     florin_part_t parts[FLORIN_SHARDS_MAX];
+    florin_sides_t *sides; /* of each transfer, with what is known of what it posts or voids */
 
     florin_shards_t reopened; /* lost before they were written to; each is forgiven once */
     florin_error_t conflict;  /* the latest */
-} florin_batch_t;
+};
 
 /* What became of a step. */
 typedef enum {
     FLORIN_STEP_DONE,
-    FLORIN_STEP_AGAIN /* undone on all shards; the next try may do better */
+    FLORIN_STEP_AGAIN, /* undone on all shards; the next try may do better */
+    FLORIN_STEP_SWEEP  /* the same; but first release what is overdue on its accounts */
 } florin_step_t;
+
+/* The shards of an id's place; none for 0, which no row can have. */
+florin_shards_t florin_batch_place(const florin_batch_t *self, florin_id_t id);
+/* Takes an id to lock or to read on its shard, or on the one given. */
+void florin_batch_take_account(florin_batch_t *self, florin_id_t id);
+void florin_batch_take_transfer(florin_batch_t *self, size_t shard, florin_id_t id);
+/* The accounts that transfer `index` moves, as far as they are known. */
+florin_sides_t florin_batch_sides(const florin_batch_t *self, size_t index);
 
 /* Requests that have no error yet, and the shards that a request touches. */
 bool florin_request_lives(const florin_store_request_t *request);
@@ -71,8 +105,10 @@ void florin_batch_fail(florin_batch_t *self, florin_shards_t shards, const flori
  * any. */
 bool florin_batch_faults(florin_batch_t *self, florin_shards_t shards, bool reading);
 
-/* Begins, locks and reads shard by shard, ascending; then loads the ledger. */
-florin_step_t florin_batch_read(florin_batch_t *self);
+/* Begins, locks and reads shard by shard, ascending; then loads the ledger. With
+ * FLORIN_STEP_SWEEP, what is overdue is in `overdue`, an array of FLORIN_OVERDUE_MAX. */
+florin_step_t florin_batch_read(florin_batch_t *self, florin_overdue_t *overdue,
+                                size_t *overdue_count);
 
 /* Sorts the ledger's changes by shard; false when the arena is full. */
 bool florin_batch_sort(florin_batch_t *self);

@@ -7,29 +7,27 @@
  * ledger to refuse. */
 static void take_id(florin_id_t *ids, size_t *count, florin_id_t id)
 {
-    if (id == 0)
-        return;
     if (ids)
         ids[*count] = id;
     ++*count;
 }
 
-static florin_part_t *part_of(florin_batch_t *self, florin_id_t id)
+void florin_batch_take_account(florin_batch_t *self, florin_id_t id)
 {
+    if (id == 0)
+        return;
     size_t shard = florin_store_shard_of(self->store, id);
+    florin_part_t *part = &self->parts[shard];
     self->touched |= florin_shards_of(shard);
-    return &self->parts[shard];
-}
-
-static void take_account(florin_batch_t *self, florin_id_t id)
-{
-    florin_part_t *part = part_of(self, id);
     take_id(part->account_ids, &part->account_ids_count, id);
 }
 
-static void take_transfer(florin_batch_t *self, florin_id_t id)
+void florin_batch_take_transfer(florin_batch_t *self, size_t shard, florin_id_t id)
 {
-    florin_part_t *part = part_of(self, id);
+    florin_part_t *part = &self->parts[shard];
+    if (id == 0)
+        return;
+    self->touched |= florin_shards_of(shard);
     take_id(part->transfer_ids, &part->transfer_ids_count, id);
 }
 
@@ -51,21 +49,118 @@ static void take_all(florin_batch_t *self)
     for (size_t i = 0; i < self->requests_count; i++) {
         const florin_store_request_t *request = &self->requests[i];
         size_t end = event + request->events_count;
-        for (; event < end && florin_request_lives(request); event++) {
-            if (self->accounts) {
-                take_account(self, self->accounts[event].id);
-                continue;
-            }
-            const florin_transfer_t *transfer = &self->transfers[event].transfer;
-            take_transfer(self, transfer->id);
-            take_account(self, transfer->debit_account_id);
-            take_account(self, transfer->credit_account_id);
-        }
+        for (; event < end && florin_request_lives(request); event++)
+            self->kind->take(self, event);
         event = end;
     }
     for (size_t i = 0; i < self->limits_count; i++)
         take_limit(self, &self->limits[i]);
 }
+
+/* ------------------------------------------------------------------------------ what is left out
+ *
+ * A post or a void may leave its accounts to the pending transfer. That one never changes once it
+ * is there, so it can be read ahead, without locks. */
+
+static bool leaves_out(const florin_transfer_t *transfer)
+{
+    return transfer->pending_id != 0 &&
+           (transfer->debit_account_id == 0 || transfer->credit_account_id == 0);
+}
+
+florin_sides_t florin_batch_sides(const florin_batch_t *self, size_t index)
+{
+    const florin_transfer_t *transfer = &self->transfers[index].transfer;
+    florin_sides_t sides = {transfer->debit_account_id, transfer->credit_account_id};
+    if (self->sides && sides.debit == 0)
+        sides.debit = self->sides[index].debit;
+    if (self->sides && sides.credit == 0)
+        sides.credit = self->sides[index].credit;
+    return sides;
+}
+
+static size_t events_count(const florin_batch_t *self)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < self->requests_count; i++)
+        count += self->requests[i].events_count;
+    return count;
+}
+
+/* The pending transfers to read, by shard. */
+typedef struct {
+    florin_arena_t *arena;
+    florin_shards_t shards;
+    florin_id_t *ids[FLORIN_SHARDS_MAX];
+    size_t counts[FLORIN_SHARDS_MAX];
+} wanted_t;
+
+static void add_wanted(florin_session_t *session, size_t shard, void *arg)
+{
+    const wanted_t *wanted = arg;
+    florin_params_t params;
+    florin_params_init(&params, wanted->arena);
+    florin_params_ids(&params, wanted->ids[shard], wanted->counts[shard]);
+    florin_session_call(session, FLORIN_SQL_PENDING_ACCOUNTS, &params);
+}
+
+static bool want(const florin_batch_t *self, wanted_t *wanted, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const florin_transfer_t *transfer = &self->transfers[i].transfer;
+        size_t shard = florin_store_shard_of(self->store, transfer->pending_id);
+        if (!leaves_out(transfer))
+            continue;
+        if (!wanted->ids[shard])
+            wanted->ids[shard] = florin_arena_calloc(wanted->arena, count, sizeof(florin_id_t));
+        if (!wanted->ids[shard])
+            return false;
+        wanted->ids[shard][wanted->counts[shard]++] = transfer->pending_id;
+        wanted->shards |= florin_shards_of(shard);
+    }
+    return true;
+}
+
+/* One that is not there yet may be made by this very batch: its own event names its accounts. */
+static void learn_sides(florin_batch_t *self, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        florin_id_t id = self->transfers[i].transfer.pending_id;
+        size_t shard = florin_store_shard_of(self->store, id);
+        if (!leaves_out(&self->transfers[i].transfer))
+            continue;
+        const PGresult *rows = florin_session_result(&self->store->shards[shard], 0);
+        int row = florin_row_find(rows, id);
+        if (row >= 0)
+            self->sides[i] = florin_row_overdue(rows, row).sides;
+    }
+}
+
+/* False when a shard did not answer: its requests have their error. */
+static bool read_ahead(florin_batch_t *self)
+{
+    wanted_t wanted = {.arena = self->store->arena};
+    size_t count = self->transfers ? events_count(self) : 0;
+    florin_error_t error;
+    if (!want(self, &wanted, count)) {
+        florin_error_set(&error, FLORIN_ERROR_MEMORY, "no memory to read pending transfers");
+        florin_batch_fail(self, ~(florin_shards_t)0, &error);
+        return false;
+    }
+    if (!wanted.shards)
+        return true;
+    self->sides = florin_arena_calloc(wanted.arena, count, sizeof *self->sides);
+    if (!self->sides ||
+        florin_store_read(self->store, wanted.shards, add_wanted, &wanted, &error) != 0) {
+        florin_batch_fail(self, wanted.shards, &error);
+        return false;
+    }
+    learn_sides(self, count);
+    return true;
+}
+
+/* ------------------------------------------------------------------------------------- the reads
+ */
 
 /* Counts, makes the arrays, and fills them. */
 static bool plan(florin_batch_t *self)
@@ -104,6 +199,11 @@ static bool open_sessions(florin_batch_t *self)
     return all;
 }
 
+static bool looks_for_overdue(const florin_batch_t *self)
+{
+    return self->transfers && !self->swept && !self->dry;
+}
+
 /* One round: begin, hold, lock, and read what must be read under the locks. Each statement sees
  * all that was committed before it got its locks, and whoever asks for the hold later waits for
  * the end of this transaction. */
@@ -113,14 +213,16 @@ static void add_reads(florin_batch_t *self, size_t shard)
     florin_part_t *part = &self->parts[shard];
     florin_params_t params;
     florin_session_begin(session);
-    florin_session_command(session, "BEGIN ISOLATION LEVEL READ COMMITTED");
+    florin_session_command(session, self->dry ? "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+                                              : "BEGIN ISOLATION LEVEL READ COMMITTED");
     florin_params_init(&params, self->store->arena);
     florin_params_u64(&params, (uint64_t)self->id);
     florin_session_call(session, FLORIN_SQL_HOLD, &params);
     if (part->account_ids_count > 0) {
         florin_params_init(&params, self->store->arena);
         florin_params_ids(&params, part->account_ids, part->account_ids_count);
-        florin_session_call(session, FLORIN_SQL_ACCOUNTS_LOCK, &params);
+        florin_session_call(session, self->dry ? FLORIN_SQL_ACCOUNTS : FLORIN_SQL_ACCOUNTS_LOCK,
+                            &params);
     }
     if (part->transfer_ids_count > 0) {
         florin_params_init(&params, self->store->arena);
@@ -132,47 +234,104 @@ static void add_reads(florin_batch_t *self, size_t shard)
         florin_windows_params(&params, part->limits, part->limits_count, self->now);
         florin_session_call(session, FLORIN_SQL_WINDOWS, &params);
     }
+    if (looks_for_overdue(self)) {
+        florin_params_init(&params, self->store->arena);
+        florin_params_u64(&params, self->now);
+        florin_params_u64(&params, FLORIN_OVERDUE_LOOK);
+        florin_session_call(session, FLORIN_SQL_OVERDUE, &params);
+    }
     florin_session_sync(session);
     part->state = FLORIN_PART_OPEN;
 }
 
-/* What add_reads asked for, in the same order. */
-static void load(florin_batch_t *self, size_t shard)
+static void load_accounts(florin_batch_t *self, const PGresult *rows)
+{
+    for (int i = 0; i < PQntuples(rows); i++) {
+        florin_account_t account;
+        florin_row_account(rows, i, &account);
+        (void)florin_ledger_load_account(self->ledger, &account); /* has room: see limits.h */
+    }
+}
+
+/* What became of a pending transfer counts as its debit account's shard tells it: that account is
+ * locked. */
+static void load_transfers(florin_batch_t *self, size_t shard, const PGresult *rows)
+{
+    for (int i = 0; i < PQntuples(rows); i++) {
+        florin_entry_t entry;
+        florin_row_entry(rows, i, &entry);
+        (void)florin_ledger_load_entry(self->ledger, &entry.transfer, entry.result);
+        if (entry.pending != FLORIN_PENDING_NONE &&
+            florin_store_shard_of(self->store, entry.transfer.debit_account_id) == shard)
+            (void)florin_ledger_load_pending(self->ledger, entry.transfer.id, entry.pending);
+    }
+}
+
+/* An account that is not there needs no window. */
+static void load_windows(florin_batch_t *self, const florin_part_t *part, const PGresult *rows)
+{
+    for (int i = 0; i < PQntuples(rows); i++) {
+        florin_window_t window;
+        florin_windows_row(rows, i, part->limits, part->limits_count, &window);
+        (void)florin_ledger_load_window(self->ledger, &window);
+    }
+}
+
+/* What add_reads asked for, in the same order; returns what is overdue, if it was asked. */
+static const PGresult *load(florin_batch_t *self, size_t shard)
 {
     const florin_session_t *session = &self->store->shards[shard];
     const florin_part_t *part = &self->parts[shard];
     size_t index = 2; /* after BEGIN and the hold */
-    if (part->account_ids_count > 0) {
-        const PGresult *rows = florin_session_result(session, index++);
-        for (int i = 0; i < PQntuples(rows); i++) {
-            florin_account_t account;
-            florin_row_account(rows, i, &account);
-            (void)florin_ledger_load_account(self->ledger, &account); /* has room: see limits.h */
-        }
-    }
-    if (part->transfer_ids_count > 0) {
-        const PGresult *rows = florin_session_result(session, index++);
-        for (int i = 0; i < PQntuples(rows); i++) {
-            florin_transfer_t transfer;
-            florin_transfer_result_t result;
-            florin_row_transfer(rows, i, &transfer, &result);
-            (void)florin_ledger_load_entry(self->ledger, &transfer, result);
-        }
-    }
-    if (part->limits_count > 0) {
-        const PGresult *rows = florin_session_result(session, index++);
-        for (int i = 0; i < PQntuples(rows); i++) {
-            florin_window_t window;
-            florin_windows_row(rows, i, part->limits, part->limits_count, &window);
-            /* An account that is not there needs no window. */
-            (void)florin_ledger_load_window(self->ledger, &window);
-        }
-    }
+    if (part->account_ids_count > 0)
+        load_accounts(self, florin_session_result(session, index++));
+    if (part->transfer_ids_count > 0)
+        load_transfers(self, shard, florin_session_result(session, index++));
+    if (part->limits_count > 0)
+        load_windows(self, part, florin_session_result(session, index++));
+    return looks_for_overdue(self) ? florin_session_result(session, index) : NULL;
 }
 
-florin_step_t florin_batch_read(florin_batch_t *self)
+/* Of what is overdue, what holds something on accounts of this batch. */
+static size_t own_overdue(const florin_batch_t *self, const PGresult *rows,
+                          florin_overdue_t *overdue, size_t count)
+{
+    for (int i = 0; i < PQntuples(rows) && count < FLORIN_OVERDUE_MAX; i++) {
+        const florin_overdue_t found = florin_row_overdue(rows, i);
+        if (florin_ledger_account(self->ledger, found.sides.debit) ||
+            florin_ledger_account(self->ledger, found.sides.credit))
+            overdue[count++] = found;
+    }
+    return count;
+}
+
+/* A pending transfer that came between reading ahead and locking: its accounts are not locked. */
+static bool came_late(florin_batch_t *self)
+{
+    size_t count = self->sides ? events_count(self) : 0;
+    for (size_t i = 0; i < count; i++) {
+        const florin_transfer_t *transfer = &self->transfers[i].transfer;
+        const florin_entry_t *pending =
+            leaves_out(transfer) ? florin_ledger_find_transfer(self->ledger, transfer->pending_id)
+                                 : NULL;
+        if (pending && pending->pending == FLORIN_PENDING_OPEN &&
+            (!florin_ledger_account(self->ledger, pending->transfer.debit_account_id) ||
+             !florin_ledger_account(self->ledger, pending->transfer.credit_account_id))) {
+            florin_error_set(&self->conflict, FLORIN_ERROR_CONFLICT,
+                             "a pending transfer came at the same moment");
+            return true;
+        }
+    }
+    return false;
+}
+
+florin_step_t florin_batch_read(florin_batch_t *self, florin_overdue_t *overdue,
+                                size_t *overdue_count)
 {
     florin_error_t error;
+    *overdue_count = 0;
+    if (!read_ahead(self))
+        return FLORIN_STEP_AGAIN;
     if (!plan(self)) {
         florin_error_set(&error, FLORIN_ERROR_MEMORY, "no memory to read the batch");
         florin_batch_fail(self, ~(florin_shards_t)0, &error);
@@ -189,9 +348,14 @@ florin_step_t florin_batch_read(florin_batch_t *self)
         if (florin_batch_faults(self, florin_shards_of(i), true))
             return FLORIN_STEP_AGAIN;
     }
+    const PGresult *found[FLORIN_SHARDS_MAX] = {NULL};
     florin_ledger_reset(self->ledger, self->now);
     for (size_t i = 0; i < self->store->shards_count; i++)
         if (florin_shards_has(self->touched, i))
-            load(self, i);
-    return FLORIN_STEP_DONE;
+            found[i] = load(self, i);
+    for (size_t i = 0; i < self->store->shards_count; i++)
+        *overdue_count = own_overdue(self, found[i], overdue, *overdue_count);
+    if (*overdue_count > 0)
+        return FLORIN_STEP_SWEEP;
+    return came_late(self) ? FLORIN_STEP_AGAIN : FLORIN_STEP_DONE;
 }

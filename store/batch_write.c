@@ -4,12 +4,16 @@
 static florin_shards_t shards_of_entry(const florin_batch_t *self, const florin_entry_t *entry)
 {
     const florin_transfer_t *transfer = &entry->transfer;
-    florin_shards_t shards = florin_shards_of(florin_store_shard_of(self->store, transfer->id));
+    florin_shards_t shards = florin_batch_place(self, transfer->id);
     if (entry->result != FLORIN_TRANSFER_CREATED)
         return shards; /* refused for good: only its id is spent */
-    return shards |
-           florin_shards_of(florin_store_shard_of(self->store, transfer->debit_account_id)) |
-           florin_shards_of(florin_store_shard_of(self->store, transfer->credit_account_id));
+    return shards | florin_batch_place(self, transfer->debit_account_id) |
+           florin_batch_place(self, transfer->credit_account_id);
+}
+
+static bool is_here(const florin_batch_t *self, florin_id_t id, size_t shard)
+{
+    return florin_store_shard_of(self->store, id) == shard;
 }
 
 static void take_account(florin_batch_t *self, const florin_account_t *account, bool opened)
@@ -36,12 +40,32 @@ static void take_entry(florin_batch_t *self, const florin_entry_t *entry)
         if (part->rows)
             part->rows[part->rows_count] = (florin_row_t){
                 .entry = entry,
-                .debit_here = created && florin_store_shard_of(
-                                             self->store, entry->transfer.debit_account_id) == i,
-                .credit_here = created && florin_store_shard_of(
-                                              self->store, entry->transfer.credit_account_id) == i,
+                .debit_here = created && is_here(self, entry->transfer.debit_account_id, i),
+                .credit_here = created && is_here(self, entry->transfer.credit_account_id, i),
             };
         part->rows_count++;
+    }
+}
+
+/* What became of a pending transfer stands wherever its row does. */
+static void take_pending(florin_batch_t *self, const florin_pending_t *pending)
+{
+    const florin_transfer_t *transfer = pending->transfer;
+    florin_shards_t shards = florin_batch_place(self, transfer->id) |
+                             florin_batch_place(self, transfer->debit_account_id) |
+                             florin_batch_place(self, transfer->credit_account_id);
+    self->writers |= shards;
+    for (size_t i = 0; i < self->store->shards_count; i++) {
+        florin_part_t *part = &self->parts[i];
+        if (!florin_shards_has(shards, i))
+            continue;
+        if (part->pendings)
+            part->pendings[part->pendings_count] = (florin_pending_row_t){
+                .pending = *pending,
+                .debit_here = is_here(self, transfer->debit_account_id, i),
+                .credit_here = is_here(self, transfer->credit_account_id, i),
+            };
+        part->pendings_count++;
     }
 }
 
@@ -53,6 +77,10 @@ static void take_all(florin_batch_t *self)
         take_account(self, florin_ledger_changed(self->ledger, i), false);
     for (size_t i = 0; i < florin_ledger_entries_count(self->ledger); i++)
         take_entry(self, florin_ledger_entry(self->ledger, i));
+    for (size_t i = 0; i < florin_ledger_pendings_count(self->ledger); i++) {
+        const florin_pending_t pending = florin_ledger_pending(self->ledger, i);
+        take_pending(self, &pending);
+    }
 }
 
 bool florin_batch_sort(florin_batch_t *self)
@@ -66,9 +94,11 @@ bool florin_batch_sort(florin_batch_t *self)
         part->opened = florin_arena_calloc(arena, part->opened_count + 1, sizeof *part->opened);
         part->changed = florin_arena_calloc(arena, part->changed_count + 1, sizeof *part->changed);
         part->rows = florin_arena_calloc(arena, part->rows_count + 1, sizeof *part->rows);
-        if (!part->opened || !part->changed || !part->rows)
+        part->pendings =
+            florin_arena_calloc(arena, part->pendings_count + 1, sizeof *part->pendings);
+        if (!part->opened || !part->changed || !part->rows || !part->pendings)
             return false;
-        part->opened_count = part->changed_count = part->rows_count = 0;
+        part->opened_count = part->changed_count = part->rows_count = part->pendings_count = 0;
     }
     take_all(self);
     return true;
@@ -93,5 +123,15 @@ void florin_batch_add_writes(florin_batch_t *self, size_t shard)
         florin_params_init(&params, self->store->arena);
         florin_rows_insert_transfers(&params, part->rows, part->rows_count);
         florin_session_call(session, FLORIN_SQL_TRANSFERS_INSERT, &params);
+    }
+    if (part->pendings_count > 0) {
+        florin_params_init(&params, self->store->arena);
+        florin_rows_write_pendings(&params, part->pendings, part->pendings_count);
+        florin_session_call(session, FLORIN_SQL_PENDINGS_WRITE, &params);
+    }
+    if (self->credit_limits && part->changed_count > 0) {
+        florin_params_init(&params, self->store->arena);
+        florin_rows_write_limits(&params, part->changed, part->changed_count);
+        florin_session_call(session, FLORIN_SQL_LIMITS_WRITE, &params);
     }
 }

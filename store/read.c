@@ -45,23 +45,6 @@ static int look_up(florin_store_t *self, lookup_t *lookup, const florin_id_t *id
     return florin_store_read(self, lookup->shards, add_lookup, lookup, error);
 }
 
-/* The row with that id, or -1: both statements give rows in the order of their ids. */
-static int find_row(const PGresult *rows, florin_id_t id)
-{
-    int low = 0, high = PQntuples(rows);
-    while (low < high) {
-        int middle = low + (high - low) / 2;
-        florin_id_t found = florin_column_id(rows, middle, 0);
-        if (found == id)
-            return middle;
-        if (found < id)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return -1;
-}
-
 static const PGresult *rows_of(const florin_store_t *self, florin_id_t id)
 {
     return florin_session_result(&self->shards[florin_store_shard_of(self, id)], 0);
@@ -75,7 +58,7 @@ int florin_store_lookup_accounts(florin_store_t *self, const florin_id_t *ids, s
     int result = look_up(self, &lookup, ids, ids_count, error);
     for (size_t i = 0; i < ids_count && result == 0; i++) {
         const PGresult *rows = rows_of(self, ids[i]);
-        int row = find_row(rows, ids[i]);
+        int row = florin_row_find(rows, ids[i]);
         if (row >= 0)
             florin_row_account(rows, row, &accounts[(*found)++]);
     }
@@ -90,12 +73,9 @@ int florin_store_lookup_transfers(florin_store_t *self, const florin_id_t *ids, 
     int result = look_up(self, &lookup, ids, ids_count, error);
     for (size_t i = 0; i < ids_count && result == 0; i++) {
         const PGresult *rows = rows_of(self, ids[i]);
-        int row = find_row(rows, ids[i]);
-        if (row < 0)
-            continue;
-        florin_entry_t *entry = &entries[(*found)++];
-        *entry = (florin_entry_t){0};
-        florin_row_transfer(rows, row, &entry->transfer, &entry->result);
+        int row = florin_row_find(rows, ids[i]);
+        if (row >= 0)
+            florin_row_entry(rows, row, &entries[(*found)++]);
     }
     return result;
 }
@@ -108,44 +88,51 @@ typedef struct {
     const florin_statement_query_t *query;
 } page_t;
 
-/* Asks for one entry more than the page holds: it says whether there is another page. */
+/* Asks for the account, and for one entry more than the page holds: it says whether there is
+ * another page. */
 static void add_page(florin_session_t *session, size_t shard, void *arg)
 {
     const page_t *page = arg;
     const florin_statement_query_t *query = page->query;
-    uint64_t first = query->after >= query->from ? query->after + 1 : query->from;
-    uint64_t end = query->until ? query->until : FLORIN_LEDGER_AMOUNT_MAX;
+    bool back = query->newest_first;
+    uint64_t first = !back && query->after >= query->from ? query->after + 1 : query->from;
+    uint64_t end = query->until ? query->until : FLORIN_LEDGER_TIMESTAMP_MAX;
+    if (back && query->after != 0 && query->after < end)
+        end = query->after;
     florin_params_t params;
     (void)shard;
     florin_params_init(&params, page->arena);
+    florin_params_ids(&params, &query->account_id, 1);
+    florin_session_call(session, FLORIN_SQL_ACCOUNTS, &params);
+    florin_params_init(&params, page->arena);
     florin_params_id(&params, query->account_id);
-    florin_session_call(session, FLORIN_SQL_ACCOUNT_EXISTS, &params);
     florin_params_u64(&params, first);
     florin_params_u64(&params, end);
     florin_params_u64(&params, query->limit + 1);
-    florin_session_call(session, FLORIN_SQL_STATEMENT, &params);
+    florin_session_call(session, back ? FLORIN_SQL_STATEMENT_BACK : FLORIN_SQL_STATEMENT, &params);
 }
 
-static int check_query(const florin_statement_query_t *query, florin_error_t *error)
+static int check_times(uint64_t from, uint64_t until, uint64_t after, florin_error_t *error)
 {
-    if (query->limit == 0 || query->limit > FLORIN_STATEMENT_ENTRIES_MAX)
-        return florin_error_set(error, FLORIN_ERROR_INVALID, "limit: must be 1 to %d",
-                                FLORIN_STATEMENT_ENTRIES_MAX);
-    if (query->from >= INT64_MAX || query->until > INT64_MAX || query->after >= INT64_MAX)
-        return florin_error_set(error, FLORIN_ERROR_INVALID,
-                                "from, until, after: a timestamp is less than 2^63");
-    return 0;
+    if (from <= FLORIN_LEDGER_TIMESTAMP_MAX && until <= FLORIN_LEDGER_TIMESTAMP_MAX &&
+        after <= FLORIN_LEDGER_TIMESTAMP_MAX)
+        return 0;
+    return florin_error_set(error, FLORIN_ERROR_INVALID,
+                            "from, until, after: a timestamp is less than 2^63");
 }
 
-int florin_store_statement(florin_store_t *self, const florin_statement_query_t *query,
-                           florin_statement_entry_t *entries, size_t *count, bool *more,
-                           florin_error_t *error)
+static int check_limit(size_t limit, size_t max, florin_error_t *error)
 {
-    *count = 0;
-    *more = false;
-    int result = check_query(query, error);
-    if (result == 0)
-        result = florin_store_map(self, error);
+    if (limit >= 1 && limit <= max)
+        return 0;
+    return florin_error_set(error, FLORIN_ERROR_INVALID, "limit: must be 1 to %zu", max);
+}
+
+/* A page's rows, and its account. */
+static int read_page(florin_store_t *self, const florin_statement_query_t *query,
+                     florin_account_t *account, const PGresult **rows, florin_error_t *error)
+{
+    int result = florin_store_map(self, error);
     if (result != 0)
         return result;
     florin_arena_reset(self->arena);
@@ -154,20 +141,78 @@ int florin_store_statement(florin_store_t *self, const florin_statement_query_t 
     result = florin_store_read(self, florin_shards_of(shard), add_page, &page, error);
     if (result != 0)
         return result;
-    const PGresult *exists = florin_session_result(&self->shards[shard], 0);
-    const PGresult *rows = florin_session_result(&self->shards[shard], 1);
-    if (!florin_column_bool(exists, 0, 0)) {
+    const PGresult *found = florin_session_result(&self->shards[shard], 0);
+    if (PQntuples(found) == 0) {
         char id[FLORIN_ID_TEXT_BYTES];
         return florin_error_set(error, FLORIN_ERROR_NOT_FOUND, "there is no account %s",
                                 florin_id_format(query->account_id, id));
     }
+    florin_row_account(found, 0, account);
+    *rows = florin_session_result(&self->shards[shard], 1);
+    return 0;
+}
+
+static void read_entry(const PGresult *rows, int row, florin_statement_entry_t *entry)
+{
+    florin_row_transfer(rows, row, &entry->transfer);
+    entry->expired = florin_column_bool(rows, row, FLORIN_TRANSFER_COLUMNS);
+    entry->timestamp = florin_column_u64(rows, row, FLORIN_TRANSFER_COLUMNS + 1);
+    florin_row_balances(rows, row, FLORIN_TRANSFER_COLUMNS + 2, &entry->after);
+}
+
+int florin_store_statement(florin_store_t *self, const florin_statement_query_t *query,
+                           florin_statement_entry_t *entries, size_t *count, bool *more,
+                           florin_error_t *error)
+{
+    florin_account_t account;
+    const PGresult *rows;
+    *count = 0;
+    *more = false;
+    int result = check_limit(query->limit, FLORIN_STATEMENT_ENTRIES_MAX, error);
+    if (result == 0)
+        result = check_times(query->from, query->until, query->after, error);
+    if (result == 0)
+        result = read_page(self, query, &account, &rows, error);
+    if (result != 0)
+        return result;
     size_t found = (size_t)PQntuples(rows);
     *more = found > query->limit;
     *count = *more ? query->limit : found;
-    for (size_t i = 0; i < *count; i++) {
-        florin_transfer_result_t created;
-        florin_row_transfer(rows, (int)i, &entries[i].transfer, &created);
-        florin_row_balances(rows, (int)i, FLORIN_TRANSFER_COLUMNS, &entries[i].after);
+    for (size_t i = 0; i < *count; i++)
+        read_entry(rows, (int)i, &entries[i]);
+    return 0;
+}
+
+int florin_store_balances_at(florin_store_t *self, florin_id_t account_id, uint64_t timestamp,
+                             florin_balances_t *balances, uint64_t *changed_at,
+                             florin_error_t *error)
+{
+    /* The latest entry that is not later than the moment. */
+    const florin_statement_query_t query = {
+        .account_id = account_id, .until = timestamp + 1, .limit = 1, .newest_first = true};
+    florin_account_t account;
+    const PGresult *rows;
+    *balances = (florin_balances_t){0};
+    *changed_at = 0;
+    if (timestamp >= FLORIN_LEDGER_TIMESTAMP_MAX)
+        return florin_error_set(error, FLORIN_ERROR_INVALID,
+                                "timestamp: must be less than 2^63 - 1");
+    int result = read_page(self, &query, &account, &rows, error);
+    if (result != 0)
+        return result;
+    if (!(account.flags & FLORIN_ACCOUNT_FLAG_HISTORY)) {
+        char id[FLORIN_ID_TEXT_BYTES];
+        return florin_error_set(error, FLORIN_ERROR_INVALID,
+                                "account %s keeps no history: it was opened without that flag",
+                                florin_id_format(account_id, id));
+    }
+    if (PQntuples(rows) > 0) {
+        florin_statement_entry_t entry;
+        read_entry(rows, 0, &entry);
+        *balances = entry.after;
+        *changed_at = entry.timestamp;
+    } else if (account.timestamp <= timestamp) {
+        *changed_at = account.timestamp;
     }
     return 0;
 }

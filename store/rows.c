@@ -23,8 +23,7 @@ void florin_row_account(const PGresult *result, int row, florin_account_t *accou
     florin_row_balances(result, row, 2, &account->balances);
 }
 
-void florin_row_transfer(const PGresult *result, int row, florin_transfer_t *transfer,
-                         florin_transfer_result_t *outcome)
+void florin_row_transfer(const PGresult *result, int row, florin_transfer_t *transfer)
 {
     *transfer = (florin_transfer_t){
         .id = florin_column_id(result, row, 0),
@@ -41,7 +40,39 @@ void florin_row_transfer(const PGresult *result, int row, florin_transfer_t *tra
         .reference_bytes = (uint8_t)PQgetlength(result, row, 11),
         .reference = PQgetvalue(result, row, 11),
     };
-    *outcome = (florin_transfer_result_t)florin_column_u32(result, row, 12);
+}
+
+void florin_row_entry(const PGresult *result, int row, florin_entry_t *entry)
+{
+    *entry = (florin_entry_t){
+        .result = (florin_transfer_result_t)florin_column_u32(result, row, 12),
+        .pending = (florin_pending_status_t)florin_column_u32(result, row, FLORIN_TRANSFER_COLUMNS),
+    };
+    florin_row_transfer(result, row, &entry->transfer);
+}
+
+int florin_row_find(const PGresult *result, florin_id_t id)
+{
+    int low = 0, high = PQntuples(result);
+    while (low < high) {
+        int middle = low + (high - low) / 2;
+        florin_id_t found = florin_column_id(result, middle, 0);
+        if (found == id)
+            return middle;
+        if (found < id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return -1;
+}
+
+florin_overdue_t florin_row_overdue(const PGresult *result, int row)
+{
+    return (florin_overdue_t){
+        .id = florin_column_id(result, row, 0),
+        .sides = {florin_column_id(result, row, 1), florin_column_id(result, row, 2)},
+    };
 }
 
 void florin_row_balances(const PGresult *result, int row, int column, florin_balances_t *balances)
@@ -64,6 +95,15 @@ static void put_balances(florin_array_t *columns, const florin_balances_t *balan
         else
             florin_array_null(&columns[i]);
     }
+}
+
+/* NULL for a time that never comes, or has not come. */
+static void put_time(florin_array_t *column, uint64_t timestamp)
+{
+    if (timestamp > 0)
+        florin_array_u64(column, timestamp);
+    else
+        florin_array_null(column);
 }
 
 void florin_rows_insert_accounts(florin_params_t *params, const florin_account_t *const *accounts,
@@ -132,6 +172,45 @@ void florin_rows_insert_transfers(florin_params_t *params, const florin_row_t *r
         florin_array_u32(&arrays[12], entry->result);
         put_balances(&arrays[13], rows[i].debit_here ? &entry->debit_after : NULL);
         put_balances(&arrays[17], rows[i].credit_here ? &entry->credit_after : NULL);
+    }
+    florin_params_arrays_end(params, arrays, COUNT(columns));
+}
+
+void florin_rows_write_pendings(florin_params_t *params, const florin_pending_row_t *rows,
+                                size_t count)
+{
+    static const florin_column_t columns[] = {
+        ID,     ID,     ID,     BIGINT, BIGINT, INT,    BIGINT, /* to resolved_at */
+        BIGINT, BIGINT, BIGINT, BIGINT, BIGINT, BIGINT, BIGINT, BIGINT};
+    florin_array_t arrays[COUNT(columns)];
+    if (!florin_params_arrays(params, arrays, columns, COUNT(columns), count))
+        return;
+    for (size_t i = 0; i < count; i++) {
+        const florin_pending_t *pending = &rows[i].pending;
+        bool expired = pending->status == FLORIN_PENDING_EXPIRED;
+        florin_array_id(&arrays[0], pending->transfer->id);
+        florin_array_id(&arrays[1], pending->transfer->debit_account_id);
+        florin_array_id(&arrays[2], pending->transfer->credit_account_id);
+        florin_array_u64(&arrays[3], pending->transfer->amount);
+        put_time(&arrays[4], pending->expires_at);
+        florin_array_u32(&arrays[5], pending->status);
+        put_time(&arrays[6], pending->resolved_at);
+        put_balances(&arrays[7], expired && rows[i].debit_here ? &pending->debit_after : NULL);
+        put_balances(&arrays[11], expired && rows[i].credit_here ? &pending->credit_after : NULL);
+    }
+    florin_params_arrays_end(params, arrays, COUNT(columns));
+}
+
+void florin_rows_write_limits(florin_params_t *params, const florin_account_t *const *accounts,
+                              size_t count)
+{
+    static const florin_column_t columns[] = {ID, BIGINT};
+    florin_array_t arrays[COUNT(columns)];
+    if (!florin_params_arrays(params, arrays, columns, COUNT(columns), count))
+        return;
+    for (size_t i = 0; i < count; i++) {
+        florin_array_id(&arrays[0], accounts[i]->id);
+        florin_array_u64(&arrays[1], accounts[i]->credit_limit);
     }
     florin_params_arrays_end(params, arrays, COUNT(columns));
 }

@@ -5,14 +5,33 @@
 #include "ledger/ledger.h"
 #include "store/params.h"
 
-/* Columns of a transfer's row, in the order of FLORIN_SQL_TRANSFERS; in a statement's row the
- * balances after it follow. */
+/* The accounts of a transfer. */
+typedef struct {
+    florin_id_t debit, credit;
+} florin_sides_t;
+
+/* A pending transfer whose time is up. */
+typedef struct {
+    florin_id_t id;
+    florin_sides_t sides;
+} florin_overdue_t;
+
+/* Columns of a transfer's row: those of FLORIN_SQL_TRANSFERS ahead of what became of it, if it was
+ * pending; those of a statement's row ahead of whether it expired, when, and the balances. */
 #define FLORIN_TRANSFER_COLUMNS 13
+/* Where a row has its timestamp. */
+#define FLORIN_ACCOUNT_TIMESTAMP_COLUMN  7
+#define FLORIN_TRANSFER_TIMESTAMP_COLUMN 6
 
 void florin_row_account(const PGresult *result, int row, florin_account_t *account);
-/* The reference is borrowed from the result. */
-void florin_row_transfer(const PGresult *result, int row, florin_transfer_t *transfer,
-                         florin_transfer_result_t *outcome);
+/* A transfer's columns, and with the last of FLORIN_SQL_TRANSFERS all that the entry says but the
+ * balances. The reference is borrowed from the result. */
+void florin_row_transfer(const PGresult *result, int row, florin_transfer_t *transfer);
+void florin_row_entry(const PGresult *result, int row, florin_entry_t *entry);
+/* The row with that id in its first column, or -1; the rows are in the order of their ids. */
+int florin_row_find(const PGresult *result, florin_id_t id);
+/* A row of FLORIN_SQL_OVERDUE or FLORIN_SQL_PENDING_ACCOUNTS. */
+florin_overdue_t florin_row_overdue(const PGresult *result, int row);
 void florin_row_balances(const PGresult *result, int row, int column, florin_balances_t *balances);
 
 /* The parameters of FLORIN_SQL_ACCOUNTS_INSERT, FLORIN_SQL_ACCOUNTS_UPDATE. */
@@ -29,5 +48,17 @@ typedef struct {
 
 /* The parameters of FLORIN_SQL_TRANSFERS_INSERT. */
 void florin_rows_insert_transfers(florin_params_t *params, const florin_row_t *rows, size_t count);
+
+/* A pending transfer as one shard writes it. */
+typedef struct {
+    florin_pending_t pending;
+    bool debit_here, credit_here;
+} florin_pending_row_t;
+
+/* The parameters of FLORIN_SQL_PENDINGS_WRITE, FLORIN_SQL_LIMITS_WRITE. */
+void florin_rows_write_pendings(florin_params_t *params, const florin_pending_row_t *rows,
+                                size_t count);
+void florin_rows_write_limits(florin_params_t *params, const florin_account_t *const *accounts,
+                              size_t count);
 
 #endif

@@ -14,9 +14,41 @@
 #define CREDIT_BALANCES                                                                            \
     "credit_debits_pending, credit_debits_posted, credit_credits_pending, credit_credits_posted"
 
-/* A page of one side of an account's statement; the partial index gives it in order. */
-#define PAGE                                                                                       \
-    " AND timestamp >= $2::bigint AND timestamp < $3::bigint ORDER BY timestamp LIMIT $4::bigint"
+/* A page of one side of an account's statement: its transfers, or its pending transfers that
+ * expired. The partial indexes give them in order. */
+#define PAGE(time, order)                                                                          \
+    " AND " time " >= $2::bigint AND " time " < $3::bigint ORDER BY " time order " LIMIT "         \
+                                                                                 "$4::bigint"
+#define BOOKED(side, balances, order)                                                              \
+    "(SELECT " TRANSFER_COLUMNS ", false, timestamp AS at, " balances " FROM transfers"            \
+    " WHERE " side "_account_id = $1::uuid AND " side                                              \
+    "_debits_posted IS NOT NULL" PAGE("timestamp", order) ")"
+#define EXPIRED(side, balances, order)                                                             \
+    "(SELECT t.*, true, p.resolved_at, " balances " FROM (SELECT * FROM pending_transfers"         \
+    " WHERE status = 4 AND " side "_account_id = $1::uuid AND " side                               \
+    "_debits_posted IS NOT NULL" PAGE("resolved_at",                                               \
+                                      order) ") AS p CROSS JOIN LATERAL"                           \
+                                             " (SELECT " TRANSFER_COLUMNS                          \
+                                             " FROM transfers WHERE transfers.id = p.id) AS t)"
+#define STATEMENT_PAGE(order)                                                                      \
+    BOOKED("debit", DEBIT_BALANCES, order)                                                         \
+    " UNION ALL " BOOKED("credit", CREDIT_BALANCES, order) " UNION ALL " EXPIRED(                  \
+        "debit", DEBIT_BALANCES, order) " UNION ALL " EXPIRED("credit", CREDIT_BALANCES,           \
+                                                              order) " ORDER BY at" order          \
+                                                                     " LIMIT $4::bigint"
+
+/* A page of a list, after a row's timestamp and id. */
+#define LIST(columns, from, user_data, beyond, order)                                              \
+    "SELECT " columns " FROM " from " AND timestamp >= $1::bigint AND timestamp < $2::bigint"      \
+    " AND ($3::bigint = 0 OR ledger = $3::bigint) AND ($4::integer = 0 OR code = $4::integer)"     \
+    " AND (timestamp, id) " beyond " ($5::bigint, $6::uuid)" user_data " ORDER BY timestamp" order \
+    ", id" order " LIMIT $7::bigint"
+#define LIST_ACCOUNTS(user_data, beyond, order)                                                    \
+    LIST(ACCOUNT_COLUMNS, "accounts WHERE true", user_data, beyond, order)
+#define LIST_TRANSFERS(user_data, beyond, order)                                                   \
+    LIST(TRANSFER_COLUMNS, "transfers WHERE debit_debits_posted IS NOT NULL", user_data, beyond,   \
+         order)
+#define OF_USER_DATA " AND user_data = $8::uuid"
 
 #define STATEMENT(id, kind, name, sql) [FLORIN_SQL_##id] = {FLORIN_STATEMENTS_##kind, name, sql}
 
@@ -39,15 +71,24 @@ const florin_statement_text_t florin_statements[FLORIN_SQL_COUNT] = {
     STATEMENT(ACCOUNTS, SHARD, "accounts",
               "SELECT " ACCOUNT_COLUMNS " FROM accounts WHERE id = ANY ($1::uuid[]) ORDER BY id"),
     STATEMENT(TRANSFERS, SHARD, "transfers",
-              "SELECT " TRANSFER_COLUMNS " FROM transfers WHERE id = ANY ($1::uuid[]) ORDER BY id"),
-    STATEMENT(ACCOUNT_EXISTS, SHARD, "account_exists",
-              "SELECT EXISTS (SELECT FROM accounts WHERE id = $1::uuid)"),
-    STATEMENT(STATEMENT, SHARD, "statement",
-              "(SELECT " TRANSFER_COLUMNS ", " DEBIT_BALANCES " FROM transfers"
-              " WHERE debit_account_id = $1::uuid AND debit_debits_posted IS NOT NULL" PAGE ")"
-              " UNION ALL (SELECT " TRANSFER_COLUMNS ", " CREDIT_BALANCES " FROM transfers"
-              " WHERE credit_account_id = $1::uuid AND credit_debits_posted IS NOT NULL" PAGE ")"
-              " ORDER BY timestamp LIMIT $4::bigint"),
+              "SELECT " TRANSFER_COLUMNS ", CASE WHEN flags & 2 <> 0 THEN (SELECT status"
+              " FROM pending_transfers p WHERE p.id = transfers.id) END"
+              " FROM transfers WHERE id = ANY ($1::uuid[]) ORDER BY id"),
+    STATEMENT(PENDING_ACCOUNTS, SHARD, "pending_accounts",
+              "SELECT id, debit_account_id, credit_account_id FROM transfers"
+              " WHERE id = ANY ($1::uuid[]) AND flags & 2 <> 0 AND result = 0 ORDER BY id"),
+    STATEMENT(STATEMENT, SHARD, "statement", STATEMENT_PAGE("")),
+    STATEMENT(STATEMENT_BACK, SHARD, "statement_back", STATEMENT_PAGE(" DESC")),
+    STATEMENT(LIST_ACCOUNTS, SHARD, "list_accounts", LIST_ACCOUNTS("", ">", "")),
+    STATEMENT(LIST_ACCOUNTS_BACK, SHARD, "list_accounts_back", LIST_ACCOUNTS("", "<", " DESC")),
+    STATEMENT(LIST_ACCOUNTS_OF, SHARD, "list_accounts_of", LIST_ACCOUNTS(OF_USER_DATA, ">", "")),
+    STATEMENT(LIST_ACCOUNTS_OF_BACK, SHARD, "list_accounts_of_back",
+              LIST_ACCOUNTS(OF_USER_DATA, "<", " DESC")),
+    STATEMENT(LIST_TRANSFERS, SHARD, "list_transfers", LIST_TRANSFERS("", ">", "")),
+    STATEMENT(LIST_TRANSFERS_BACK, SHARD, "list_transfers_back", LIST_TRANSFERS("", "<", " DESC")),
+    STATEMENT(LIST_TRANSFERS_OF, SHARD, "list_transfers_of", LIST_TRANSFERS(OF_USER_DATA, ">", "")),
+    STATEMENT(LIST_TRANSFERS_OF_BACK, SHARD, "list_transfers_of_back",
+              LIST_TRANSFERS(OF_USER_DATA, "<", " DESC")),
     /* Never reads more rows of an account than its limit on their number: past that, the number
      * alone declines. */
     STATEMENT(WINDOWS, SHARD, "windows",
@@ -57,7 +98,7 @@ const florin_statement_text_t florin_statements[FLORIN_SQL_COUNT] = {
               " CROSS JOIN LATERAL (SELECT count(*) AS number,"
               " coalesce(sum(amount), 0)::bigint AS sum"
               " FROM (SELECT amount FROM transfers WHERE debit_account_id = w.account_id"
-              " AND timestamp > w.since AND debit_debits_posted IS NOT NULL"
+              " AND timestamp > w.since AND debit_debits_posted IS NOT NULL AND flags & 12 = 0"
               " ORDER BY timestamp DESC LIMIT w.number_max) AS rows) AS latest"),
     /* numeric comes as text: a sum may pass 64 bits. */
     STATEMENT(
@@ -70,6 +111,10 @@ const florin_statement_text_t florin_statements[FLORIN_SQL_COUNT] = {
     STATEMENT(ACCOUNTS_LOCK, SHARD, "accounts_lock",
               "SELECT " ACCOUNT_COLUMNS " FROM accounts WHERE id = ANY ($1::uuid[]) ORDER BY id"
               " FOR UPDATE"),
+    STATEMENT(OVERDUE, SHARD, "overdue",
+              "SELECT id, debit_account_id, credit_account_id FROM pending_transfers"
+              " WHERE status = 1 AND expires_at <= $1::bigint ORDER BY expires_at"
+              " LIMIT $2::bigint"),
     /* Arrays of one length, side by side in the target list: three times as fast as one unnest of
      * them all in FROM, which stores its rows before it gives them. */
     STATEMENT(ACCOUNTS_INSERT, SHARD, "accounts_insert",
@@ -97,11 +142,37 @@ const florin_statement_text_t florin_statements[FLORIN_SQL_COUNT] = {
               " unnest($14::bigint[]), unnest($15::bigint[]), unnest($16::bigint[]),"
               " unnest($17::bigint[]), unnest($18::bigint[]), unnest($19::bigint[]),"
               " unnest($20::bigint[]), unnest($21::bigint[])"),
+    STATEMENT(
+        PENDINGS_WRITE, SHARD, "pendings_write",
+        "INSERT INTO pending_transfers (id, debit_account_id, credit_account_id, amount,"
+        " expires_at, status, resolved_at, " DEBIT_BALANCES ", " CREDIT_BALANCES ")"
+        " SELECT unnest($1::uuid[]), unnest($2::uuid[]), unnest($3::uuid[]),"
+        " unnest($4::bigint[]), unnest($5::bigint[]), unnest($6::integer[]),"
+        " unnest($7::bigint[]), unnest($8::bigint[]), unnest($9::bigint[]), unnest($10::bigint[]),"
+        " unnest($11::bigint[]), unnest($12::bigint[]), unnest($13::bigint[]),"
+        " unnest($14::bigint[]), unnest($15::bigint[])"
+        " ON CONFLICT (id) DO UPDATE SET status = excluded.status,"
+        " resolved_at = excluded.resolved_at,"
+        " (" DEBIT_BALANCES ", " CREDIT_BALANCES ") = ROW (excluded.debit_debits_pending,"
+        " excluded.debit_debits_posted, excluded.debit_credits_pending,"
+        " excluded.debit_credits_posted, excluded.credit_debits_pending,"
+        " excluded.credit_debits_posted, excluded.credit_credits_pending,"
+        " excluded.credit_credits_posted)"),
+    STATEMENT(LIMITS_WRITE, SHARD, "limits_write",
+              "WITH changed AS (UPDATE accounts SET credit_limit = v.credit_limit"
+              " FROM (SELECT unnest($1::uuid[]) AS id, unnest($2::bigint[]) AS credit_limit) AS v"
+              " WHERE accounts.id = v.id"
+              " RETURNING accounts.id, accounts.timestamp_last, accounts.credit_limit)"
+              " INSERT INTO credit_limits (account_id, timestamp, credit_limit)"
+              " SELECT id, timestamp_last, credit_limit FROM changed"),
     /* The lock is written to the log: a commit after it waits for standbys as the first one did. */
     STATEMENT(WAS_WRITTEN, SHARD, "was_written",
               "SELECT EXISTS (SELECT FROM transfers WHERE id = $1::uuid AND timestamp = $2::bigint"
               " FOR UPDATE) OR EXISTS (SELECT FROM accounts WHERE id = $1::uuid"
-              " AND timestamp = $2::bigint FOR UPDATE)"),
+              " AND timestamp = $2::bigint FOR UPDATE) OR EXISTS (SELECT FROM pending_transfers"
+              " WHERE id = $1::uuid AND resolved_at = $2::bigint FOR UPDATE) OR EXISTS (SELECT"
+              " FROM credit_limits WHERE account_id = $1::uuid AND timestamp = $2::bigint"
+              " FOR UPDATE)"),
 
     STATEMENT(DECIDE, SHARD, "decide",
               "INSERT INTO decisions (batch, decision) VALUES ($1::uuid, 'commit')"),

@@ -62,8 +62,8 @@ int florin_store_create_transfers(florin_store_t *self, florin_ledger_t *ledger,
                                   florin_error_t *error) FLORIN_MUST_USE;
 
 /* Says what florin_store_create_transfers would do with one request now, and changes nothing: takes
- * no lock, writes no row. The ledger then holds all accounts that would be moved
- * (florin_ledger_changed). */
+ * no lock, writes no row, and releases nothing that is overdue. The ledger then holds all accounts
+ * that would be moved (florin_ledger_changed). */
 int florin_store_try_transfers(florin_store_t *self, florin_ledger_t *ledger,
                                const florin_transfer_event_t *events,
                                florin_transfer_outcome_t *outcomes, size_t count,
@@ -77,8 +77,8 @@ int florin_store_set_credit_limits(florin_store_t *self, florin_ledger_t *ledger
                                    florin_store_request_t *requests, size_t requests_count,
                                    florin_error_t *error) FLORIN_MUST_USE;
 
-/* Releases pending transfers whose time is up, at most FLORIN_BATCH_EVENTS_MAX of them. Batches do
- * it for the accounts that they touch; this is for the accounts that nobody touches. */
+/* Releases some pending transfers whose time is up; there may be more while *expired is not 0.
+ * Batches do it for the accounts that they touch; this is for the accounts that nobody touches. */
 int florin_store_expire(florin_store_t *self, florin_ledger_t *ledger, size_t *expired,
                         florin_error_t *error) FLORIN_MUST_USE;
 
@@ -92,12 +92,6 @@ int florin_store_lookup_accounts(florin_store_t *self, const florin_id_t *ids, s
 int florin_store_lookup_transfers(florin_store_t *self, const florin_id_t *ids, size_t ids_count,
                                   florin_entry_t *entries, size_t *found,
                                   florin_error_t *error) FLORIN_MUST_USE;
-
-/* What became of pending transfers, in the order asked: FLORIN_PENDING_NONE for an id that is no
- * pending transfer's. */
-int florin_store_lookup_pendings(florin_store_t *self, const florin_id_t *ids, size_t ids_count,
-                                 florin_pending_status_t *statuses,
-                                 florin_error_t *error) FLORIN_MUST_USE;
 
 typedef struct {
     florin_id_t account_id;

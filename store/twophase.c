@@ -174,10 +174,18 @@ typedef enum { VERDICT_NO, VERDICT_YES, VERDICT_UNKNOWN } verdict_t;
 /* The first row that the batch writes at home: it is there if and only if the batch committed. */
 static void first_row(const florin_part_t *part, florin_params_t *params)
 {
-    const florin_transfer_t *transfer = part->rows_count ? &part->rows[0].entry->transfer : NULL;
-    assert(transfer || part->opened_count > 0);
-    florin_params_id(params, transfer ? transfer->id : part->opened[0]->id);
-    florin_params_u64(params, transfer ? transfer->timestamp : part->opened[0]->timestamp);
+    if (part->rows_count > 0) {
+        florin_params_id(params, part->rows[0].entry->transfer.id);
+        florin_params_u64(params, part->rows[0].entry->transfer.timestamp);
+    } else if (part->pendings_count > 0) {
+        florin_params_id(params, part->pendings[0].pending.transfer->id);
+        florin_params_u64(params, part->pendings[0].pending.resolved_at);
+    } else {
+        bool opened = part->opened_count > 0;
+        const florin_account_t *account = opened ? part->opened[0] : part->changed[0];
+        florin_params_id(params, account->id);
+        florin_params_u64(params, opened ? account->timestamp : account->timestamp_last);
+    }
 }
 
 static bool ask_home(florin_batch_t *self, size_t home, uint64_t deadline_ms, bool *committed)

@@ -116,19 +116,27 @@ florin_account_t look_at(florin_store_t *store, florin_id_t id)
  * last entry does not show them. */
 static const char broken_accounts[] =
     "SELECT count(*) FROM accounts a LEFT JOIN LATERAL ("
-    "  SELECT sum(amount) FILTER (WHERE side = 'debit') AS debits,"
-    "         sum(amount) FILTER (WHERE side = 'credit') AS credits,"
+    "  SELECT sum(amount) FILTER (WHERE side = 'debit' AND kind IN ('transfer', 'post'))"
+    "           AS debits,"
+    "         sum(amount) FILTER (WHERE side = 'credit' AND kind IN ('transfer', 'post'))"
+    "           AS credits,"
     "         (array_agg(balance_after ORDER BY timestamp DESC))[1] AS balance"
     "    FROM entries WHERE account_id = a.id) e ON true"
+    " LEFT JOIN LATERAL (SELECT sum(amount) AS pending FROM pending_transfers"
+    "    WHERE status = 1 AND debit_account_id = a.id) d ON true"
+    " LEFT JOIN LATERAL (SELECT sum(amount) AS pending FROM pending_transfers"
+    "    WHERE status = 1 AND credit_account_id = a.id) c ON true"
     " WHERE (debits_posted, credits_posted) IS DISTINCT FROM"
     "       (coalesce(debits, 0), coalesce(credits, 0))"
     "    OR credits_posted - debits_posted <> coalesce(balance, 0)"
-    "    OR debits_pending <> 0 OR credits_pending <> 0";
+    "    OR (debits_pending, credits_pending) IS DISTINCT FROM"
+    "       (coalesce(d.pending, 0), coalesce(c.pending, 0))";
 
 /* Entries whose balance is not the one before plus or less their amount, or that do not rise in
  * time. */
 static const char broken_chains[] =
-    "SELECT count(*) FROM (SELECT side, amount, balance_after, timestamp,"
+    "SELECT count(*) FROM (SELECT side, balance_after, timestamp,"
+    "    CASE WHEN kind IN ('transfer', 'post') THEN amount ELSE 0 END AS amount,"
     "    coalesce(lag(balance_after) OVER w, 0) AS before,"
     "    coalesce(lag(timestamp) OVER w, 0) AS time_before"
     "  FROM entries WINDOW w AS (PARTITION BY account_id ORDER BY timestamp)) e"
