@@ -18,7 +18,7 @@
  * expired. The partial indexes give them in order. */
 #define PAGE(time, order)                                                                          \
     " AND " time " >= $2::bigint AND " time " < $3::bigint ORDER BY " time order " LIMIT "         \
-                                                                                 "$4::bigint"
+    "$4::bigint"
 #define BOOKED(side, balances, order)                                                              \
     "(SELECT " TRANSFER_COLUMNS ", false, timestamp AS at, " balances " FROM transfers"            \
     " WHERE " side "_account_id = $1::uuid AND " side                                              \
