@@ -87,12 +87,29 @@ int florin_store_create_transfers(florin_store_t *self, florin_ledger_t *ledger,
     return 0;
 }
 
+static size_t tried;
+
+/* Holds every transfer for review. */
+int florin_store_try_transfers(florin_store_t *self, florin_ledger_t *ledger,
+                               const florin_transfer_event_t *events,
+                               florin_transfer_outcome_t *outcomes, size_t count,
+                               const florin_window_limit_t *limits, size_t limits_count,
+                               florin_error_t *error)
+{
+    assert_true(!self && ledger && limits && limits_count == 0);
+    tried += count;
+    for (size_t i = 0; i < count; i++)
+        outcomes[i] = (florin_transfer_outcome_t){.timestamp = events[i].transfer.amount,
+                                                  .held_for_review = true};
+    return books_code ? florin_error_set(error, books_code, "others have the locks") : 0;
+}
+
 static int set_up(void **state)
 {
     (void)state;
     worker = calloc(1, sizeof(*worker));
     arena = florin_arena_new(65536);
-    risk_events = books_requests = 0;
+    risk_events = books_requests = tried = 0;
     books_code = 0;
     away_request = 9;
     for (size_t i = 0; i < CALLS; i++) {
@@ -235,6 +252,33 @@ static void test_refusals_say_why(void **state)
     assert_int_equal(results[0]->n_reasons, 0);
 }
 
+/* Each by itself, and what is asked for real goes its way. */
+static void test_dry_runs(void **state)
+{
+    (void)state;
+    request(0, 2, 100);
+    request(1, 1, 200);
+    request(2, 0, 0);
+    bodies[0].dry_run = bodies[2].dry_run = true;
+    run();
+    assert_int_equal(books_requests, 1);
+    expect(0, FLORIN__V1__STATUS__STATUS_INTERNAL, ""); /* left alone */
+    worker->ledger = florin_ledger_new();
+    florin_transactions_try(worker, calls, CALLS, arena);
+    assert_int_equal(tried, 2);
+    expect_created(0, 2, 100);
+    expect_created(1, 1, 200);
+    expect_created(2, 0, 0);
+    Florin__V1__TransferResult **results = replies[0].create_transfers->results;
+    assert_true(results[0]->held_for_review);
+    assert_int_equal(results[0]->n_reasons, 1); /* why a person has to look */
+    books_code = FLORIN_ERROR_CONFLICT;
+    florin__v1__reply__init(&replies[0]);
+    florin_transactions_try(worker, calls, CALLS, arena);
+    expect(0, FLORIN__V1__STATUS__STATUS_UNAVAILABLE, IN_THE_WAY);
+    florin_ledger_destroy(&worker->ledger);
+}
+
 static void test_other_operations_cost_nothing(void **state)
 {
     (void)state;
@@ -257,6 +301,7 @@ int main(void)
         BATCH(test_a_shard_that_is_away_fails_its_request_alone),
         BATCH(test_all_fail_with_the_batch),
         BATCH(test_refusals_say_why),
+        BATCH(test_dry_runs),
         BATCH(test_other_operations_cost_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

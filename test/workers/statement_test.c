@@ -25,7 +25,8 @@ int florin_store_statement(florin_store_t *self, const florin_statement_query_t 
     reads++;
     if (query->account_id == 1)
         return florin_error_set(error, FLORIN_ERROR_NOT_FOUND, "there is no account 1");
-    entries[0] = (florin_statement_entry_t){.transfer.timestamp = 7, .after.debits_posted = 5};
+    entries[0] = (florin_statement_entry_t){
+        .transfer.timestamp = 7, .timestamp = 7, .after.debits_posted = 5};
     *count = 1;
     *more = query->account_id == 2;
     return 0;

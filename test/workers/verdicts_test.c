@@ -27,6 +27,7 @@ static uint64_t now_ms = 1000000;
 static uint64_t answer_ms; /* how long risk takes to answer, or not to */
 static unsigned asked;
 static size_t asked_bytes;
+static size_t asked_count; /* transfers in a question */
 
 uint64_t florin_clock_ms(void)
 {
@@ -41,7 +42,7 @@ int florin_client_call(florin_client_t *self, const char *service,
     assert_null(self);
     assert_string_equal(service, "risk");
     assert_int_equal(request->operation_case, FLORIN__V1__REQUEST__OPERATION_ASSESS_TRANSFERS);
-    assert_int_equal(request->assess_transfers->n_transfers, COUNT);
+    assert_int_equal(request->assess_transfers->n_transfers, asked_count);
     asked++;
     asked_bytes = florin__v1__request__get_packed_size(request);
     now_ms += answer_ms;
@@ -62,6 +63,8 @@ static int set_up(void **state)
     answer_code = 0;
     answer_ms = 1;
     asked = 0;
+    asked_count = COUNT;
+    memset(events, 0, sizeof(events));
     florin__v1__reply__init(&answer);
     florin__v1__assess_transfers_reply__init(&assessed);
     for (size_t i = 0; i <= COUNT; i++) {
@@ -107,11 +110,32 @@ static void test_sound(void **state)
     (void)state;
     ask();
     assert_int_equal(events[0].verdict, FLORIN_VERDICT_APPROVED);
-    assert_int_equal(events[1].verdict, FLORIN_VERDICT_DECLINED);
+    assert_int_equal(events[1].verdict, FLORIN_VERDICT_REVIEW);
     assert_int_equal(events[2].verdict, FLORIN_VERDICT_DECLINED);
     assert_int_equal(verdicts.limits_count, COUNT);
     for (size_t i = 0; i < COUNT; i++)
         assert_true(verdicts.limits[i].account_id == i + 1); /* sorted */
+}
+
+/* Risk had its say on what is posted or voided: it is not asked again, be it there or not. */
+static void test_posts_and_voids_are_not_asked_about(void **state)
+{
+    (void)state;
+    events[0].transfer.flags = FLORIN_TRANSFER_FLAG_POST_PENDING_TRANSFER;
+    events[1].transfer.flags = FLORIN_TRANSFER_FLAG_PENDING;
+    asked_count = assessed.n_assessments = assessed.n_limits = 2;
+    ask();
+    assert_int_equal(events[0].verdict, FLORIN_VERDICT_APPROVED);
+    assert_int_equal(events[1].verdict, FLORIN_VERDICT_APPROVED);
+    assert_int_equal(events[2].verdict, FLORIN_VERDICT_REVIEW);
+    for (size_t i = 0; i < COUNT; i++)
+        events[i].transfer.flags = FLORIN_TRANSFER_FLAG_VOID_PENDING_TRANSFER;
+    asked = 0;
+    answer_code = FLORIN_ERROR_TIMEOUT;
+    ask();
+    assert_int_equal(asked, 0);
+    for (size_t i = 0; i < COUNT; i++)
+        assert_int_equal(events[i].verdict, FLORIN_VERDICT_APPROVED);
 }
 
 static void test_a_decision_that_is_none(void **state)
@@ -317,6 +341,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         ANSWERED(test_sound),
+        ANSWERED(test_posts_and_voids_are_not_asked_about),
         ANSWERED(test_a_decision_that_is_none),
         ANSWERED(test_no_answer),
         ANSWERED(test_refused),

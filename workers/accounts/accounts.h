@@ -12,6 +12,8 @@ typedef struct {
     florin_ledger_t *ledger;
     florin_account_t accounts[FLORIN_BATCH_EVENTS_MAX]; /* to open, or found */
     florin_account_outcome_t outcomes[FLORIN_BATCH_EVENTS_MAX];
+    florin_limit_event_t limits[FLORIN_BATCH_EVENTS_MAX];
+    florin_limit_outcome_t limit_outcomes[FLORIN_BATCH_EVENTS_MAX];
     florin_store_request_t requests[FLORIN_BATCH_REQUESTS_MAX];
     florin_call_t *merged[FLORIN_BATCH_REQUESTS_MAX]; /* the calls behind `requests` */
     florin_lookup_t lookup;
@@ -23,6 +25,13 @@ typedef struct {
 
 /* All calls' accounts as one batch of the books. */
 void florin_accounts_open(florin_accounts_t *self, florin_call_t *calls, size_t count,
+                          florin_arena_t *arena);
+/* All calls' limits as one batch of the books. */
+void florin_accounts_set_limits(florin_accounts_t *self, florin_call_t *calls, size_t count,
+                                florin_arena_t *arena);
+void florin_accounts_balance_at(florin_accounts_t *self, florin_call_t *calls, size_t count,
+                                florin_arena_t *arena);
+void florin_accounts_list(florin_accounts_t *self, florin_call_t *calls, size_t count,
                           florin_arena_t *arena);
 /* All calls' ids with one read. */
 void florin_accounts_lookup(florin_accounts_t *self, florin_call_t *calls, size_t count,

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "workers/accounts/accounts.h"
+#include "workers/runtime/page.h"
 #include "workers/runtime/storage.h"
 
 static const florin_setting_t settings[] = {FLORIN_STORAGE_SETTINGS(1000, 5000)};
@@ -30,7 +31,7 @@ static int start(void **state, const florin_config_t *config, florin_error_t *er
     return code;
 }
 
-/* At least 1; a statement weighs what its page may bring. */
+/* At least 1; a statement or a list weighs what its page may bring. */
 static size_t weigh(const Florin__V1__Request *request)
 {
     size_t events = 1;
@@ -40,6 +41,10 @@ static size_t weigh(const Florin__V1__Request *request)
         events = request->lookup_accounts->n_ids;
     else if (request->operation_case == FLORIN__V1__REQUEST__OPERATION_STATEMENT)
         events = florin_accounts_statement_limit(request->statement);
+    else if (request->operation_case == FLORIN__V1__REQUEST__OPERATION_SET_CREDIT_LIMITS)
+        events = request->set_credit_limits->n_limits;
+    else if (request->operation_case == FLORIN__V1__REQUEST__OPERATION_LIST_ACCOUNTS)
+        events = florin_page_limit(request->list_accounts->filter);
     if (request->operation_case == FLORIN__V1__REQUEST__OPERATION_STATEMENT &&
         events > FLORIN_STATEMENT_ENTRIES_MAX)
         events = FLORIN_STATEMENT_ENTRIES_MAX; /* is refused, with the field's name */
@@ -53,6 +58,9 @@ static bool known(const Florin__V1__Request *request)
     case FLORIN__V1__REQUEST__OPERATION_LOOKUP_ACCOUNTS:
     case FLORIN__V1__REQUEST__OPERATION_STATEMENT:
     case FLORIN__V1__REQUEST__OPERATION_TRIAL_BALANCE:
+    case FLORIN__V1__REQUEST__OPERATION_SET_CREDIT_LIMITS:
+    case FLORIN__V1__REQUEST__OPERATION_BALANCE_AT:
+    case FLORIN__V1__REQUEST__OPERATION_LIST_ACCOUNTS:
         return true;
     default:
         return false;
@@ -65,8 +73,11 @@ static void handle(void *state, florin_call_t *calls, size_t count, florin_arena
         if (!known(calls[i].request))
             florin_call_fail_operation(&calls[i], arena, "accounts");
     florin_accounts_open(state, calls, count, arena);
+    florin_accounts_set_limits(state, calls, count, arena);
     florin_accounts_lookup(state, calls, count, arena);
     florin_accounts_statement(state, calls, count, arena);
+    florin_accounts_balance_at(state, calls, count, arena);
+    florin_accounts_list(state, calls, count, arena);
     florin_accounts_trial_balance(state, calls, count, arena);
 }
 

@@ -1,5 +1,5 @@
 #include "workers/accounts/accounts.h"
-#include "workers/runtime/convert.h"
+#include "workers/runtime/page.h"
 
 size_t florin_accounts_statement_limit(const Florin__V1__StatementRequest *request)
 {
@@ -15,6 +15,8 @@ static bool fill_entry(Florin__V1__StatementEntry *wire, const florin_statement_
     wire->debits_posted = entry->after.debits_posted;
     wire->credits_pending = entry->after.credits_pending;
     wire->credits_posted = entry->after.credits_posted;
+    wire->expired = entry->expired;
+    wire->timestamp = entry->timestamp;
     return wire->transfer != NULL;
 }
 
@@ -35,19 +37,11 @@ static bool fill(Florin__V1__Reply *reply, const florin_statement_entry_t *entri
     page->n_entries = count;
     page->entries = list;
     /* Timestamps are unique along an account: the last one is where the next page begins. */
-    page->next_cursor = more && count > 0 ? entries[count - 1].transfer.timestamp : 0;
+    page->next_cursor = more && count > 0 ? entries[count - 1].timestamp : 0;
     reply->result_case = FLORIN__V1__REPLY__RESULT_STATEMENT;
     reply->statement = page;
     reply->status = FLORIN__V1__STATUS__STATUS_OK;
     return true;
-}
-
-static int check_timestamp(const char *field, uint64_t value, uint64_t max, florin_error_t *error)
-{
-    if (value > max)
-        return florin_error_set(error, FLORIN_ERROR_INVALID, "%s: %llu; it is at most %llu", field,
-                                (unsigned long long)value, (unsigned long long)max);
-    return 0;
 }
 
 static int check(const Florin__V1__StatementRequest *request, florin_error_t *error)
@@ -57,9 +51,9 @@ static int check(const Florin__V1__StatementRequest *request, florin_error_t *er
                                 "limit: %u; a page has at most %d entries: ask for the others with "
                                 "next_cursor",
                                 request->limit, FLORIN_STATEMENT_ENTRIES_MAX);
-    if (check_timestamp("from_timestamp", request->from_timestamp, INT64_MAX - 1, error) ||
-        check_timestamp("until_timestamp", request->until_timestamp, INT64_MAX, error) ||
-        check_timestamp("cursor", request->cursor, INT64_MAX - 1, error))
+    if (florin_page_number("from_timestamp", request->from_timestamp, INT64_MAX - 1, error) ||
+        florin_page_number("until_timestamp", request->until_timestamp, INT64_MAX, error) ||
+        florin_page_number("cursor", request->cursor, INT64_MAX - 1, error))
         return error->code;
     return 0;
 }
@@ -70,7 +64,8 @@ static void answer(florin_accounts_t *self, florin_call_t *call, florin_arena_t 
     florin_statement_query_t query = {.from = request->from_timestamp,
                                       .until = request->until_timestamp,
                                       .after = request->cursor,
-                                      .limit = florin_accounts_statement_limit(request)};
+                                      .limit = florin_accounts_statement_limit(request),
+                                      .newest_first = request->newest_first};
     florin_error_t error = {0};
     size_t count = 0;
     bool more = false;

@@ -22,7 +22,9 @@ static bool fill_result(const florin_transactions_t *self, size_t event,
     wire->result = (Florin__V1__CreateTransferResult)outcome->result;
     wire->timestamp = outcome->timestamp;
     wire->first_result = (Florin__V1__CreateTransferResult)outcome->first_result;
-    return outcome->result != FLORIN_TRANSFER_RISK_DECLINED ||
+    wire->held_for_review = outcome->held_for_review;
+    bool held = outcome->held_for_review && outcome->result == FLORIN_TRANSFER_CREATED;
+    return (outcome->result != FLORIN_TRANSFER_RISK_DECLINED && !held) ||
            florin_verdicts_reasons(&self->verdicts, event, &self->events[event], outcome, arena,
                                    &wire->reasons, &wire->n_reasons);
 }
@@ -50,6 +52,12 @@ static bool fill(const florin_transactions_t *self, Florin__V1__Reply *reply, si
     return true;
 }
 
+static bool creates(const Florin__V1__Request *request, bool dry_run)
+{
+    return request->operation_case == FLORIN__V1__REQUEST__OPERATION_CREATE_TRANSFERS &&
+           request->create_transfers->dry_run == dry_run;
+}
+
 /* Converts the calls into one batch; those that can't be are answered. Returns how many events. */
 static size_t merge(florin_transactions_t *self, florin_call_t *calls, size_t count, size_t *merged,
                     florin_arena_t *arena)
@@ -58,7 +66,7 @@ static size_t merge(florin_transactions_t *self, florin_call_t *calls, size_t co
     florin_error_t error = {0};
     for (size_t i = 0; i < count; i++) {
         const Florin__V1__Request *request = calls[i].request;
-        if (request->operation_case != FLORIN__V1__REQUEST__OPERATION_CREATE_TRANSFERS)
+        if (!creates(request, false))
             continue;
         size_t transfers = request->create_transfers->n_transfers;
         if (convert(self, request->create_transfers, events, &error)) {
@@ -95,4 +103,48 @@ void florin_transactions_create(florin_transactions_t *self, florin_call_t *call
             florin_call_fail_memory(self->merged[i], arena);
         first += request->events_count;
     }
+}
+
+/* Adds the accounts as they would be. */
+static bool fill_accounts(const florin_transactions_t *self,
+                          Florin__V1__CreateTransfersReply *reply, florin_arena_t *arena)
+{
+    size_t count = florin_ledger_changed_count(self->ledger);
+    reply->accounts = florin_arena_calloc(arena, count, sizeof(*reply->accounts));
+    if (!reply->accounts)
+        return false;
+    for (; reply->n_accounts < count; reply->n_accounts++) {
+        const florin_account_t *account = florin_ledger_changed(self->ledger, reply->n_accounts);
+        reply->accounts[reply->n_accounts] = florin_convert_account_out(account, arena);
+        if (!reply->accounts[reply->n_accounts])
+            return false;
+    }
+    return true;
+}
+
+static void try_call(florin_transactions_t *self, florin_call_t *call, florin_arena_t *arena)
+{
+    const Florin__V1__CreateTransfersRequest *request = call->request->create_transfers;
+    size_t count = request->n_transfers;
+    florin_error_t error = {0};
+    int code = convert(self, request, 0, &error);
+    if (code == 0 && count > 0) {
+        florin_verdicts_ask(&self->verdicts, self->wires, self->events, count);
+        code = florin_store_try_transfers(self->store, self->ledger, self->events, self->outcomes,
+                                          count, self->verdicts.limits, self->verdicts.limits_count,
+                                          &error);
+    }
+    if (code)
+        florin_call_fail_error(call, arena, &error);
+    else if (!fill(self, call->reply, 0, count, arena) ||
+             (count > 0 && !fill_accounts(self, call->reply->create_transfers, arena)))
+        florin_call_fail_memory(call, arena);
+}
+
+void florin_transactions_try(florin_transactions_t *self, florin_call_t *calls, size_t count,
+                             florin_arena_t *arena)
+{
+    for (size_t i = 0; i < count; i++)
+        if (creates(calls[i].request, true) && !florin_call_expired(&calls[i], arena))
+            try_call(self, &calls[i], arena);
 }

@@ -24,12 +24,24 @@ static bool add_refused(Florin__V1__LookupTransfersReply *found, const florin_en
     return refused->transfer != NULL;
 }
 
+static bool add_pending(Florin__V1__LookupTransfersReply *found, const florin_entry_t *entry,
+                        florin_arena_t *arena)
+{
+    Florin__V1__PendingTransfer *pending = florin_arena_alloc(arena, sizeof(*pending));
+    if (!pending)
+        return false;
+    florin__v1__pending_transfer__init(pending);
+    pending->status = (Florin__V1__PendingStatus)entry->pending;
+    found->pending[found->n_pending++] = pending;
+    return florin_convert_id_out(entry->transfer.id, arena, &pending->id);
+}
+
 static bool add_created(Florin__V1__LookupTransfersReply *found, const florin_entry_t *entry,
                         florin_arena_t *arena)
 {
     Florin__V1__Transfer *created = florin_convert_transfer_out(&entry->transfer, arena);
     found->transfers[found->n_transfers++] = created;
-    return created != NULL;
+    return created && (entry->pending == FLORIN_PENDING_NONE || add_pending(found, entry, arena));
 }
 
 static bool fill(Florin__V1__Reply *reply, const void *rows, size_t count, florin_arena_t *arena)
@@ -41,7 +53,8 @@ static bool fill(Florin__V1__Reply *reply, const void *rows, size_t count, flori
     florin__v1__lookup_transfers_reply__init(found);
     found->transfers = florin_arena_calloc(arena, count, sizeof(Florin__V1__Transfer *));
     found->refused = florin_arena_calloc(arena, count, sizeof(Florin__V1__RefusedTransfer *));
-    if (!found->transfers || !found->refused)
+    found->pending = florin_arena_calloc(arena, count, sizeof(Florin__V1__PendingTransfer *));
+    if (!found->transfers || !found->refused || !found->pending)
         return false;
     for (size_t i = 0; i < count; i++) {
         bool created = entries[i].result == FLORIN_TRANSFER_CREATED;

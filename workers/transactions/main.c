@@ -6,10 +6,14 @@
 
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "workers/runtime/page.h"
 #include "workers/runtime/storage.h"
 #include "workers/transactions/transactions.h"
 
 #define RESOLVE_MS 1000
+#define EXPIRE_MS  250
+/* Batches of pending transfers that are released in one go, before requests have their turn. */
+#define EXPIRE_BATCHES_MAX 8
 
 static const florin_setting_t settings[] = {
     FLORIN_STORAGE_SETTINGS(1000, 5000),
@@ -86,7 +90,7 @@ static int start(void **state, const florin_config_t *config, florin_error_t *er
     return code;
 }
 
-/* At least 1. */
+/* At least 1; a list weighs what its page may bring. */
 static size_t weigh(const Florin__V1__Request *request)
 {
     size_t events = 1;
@@ -94,24 +98,49 @@ static size_t weigh(const Florin__V1__Request *request)
         events = request->create_transfers->n_transfers;
     else if (request->operation_case == FLORIN__V1__REQUEST__OPERATION_LOOKUP_TRANSFERS)
         events = request->lookup_transfers->n_ids;
+    else if (request->operation_case == FLORIN__V1__REQUEST__OPERATION_LIST_TRANSFERS)
+        events = florin_page_limit(request->list_transfers->filter);
     return events > 0 ? events : 1;
+}
+
+static bool known(const Florin__V1__Request *request)
+{
+    switch (request->operation_case) {
+    case FLORIN__V1__REQUEST__OPERATION_CREATE_TRANSFERS:
+    case FLORIN__V1__REQUEST__OPERATION_LOOKUP_TRANSFERS:
+    case FLORIN__V1__REQUEST__OPERATION_LIST_TRANSFERS:
+        return true;
+    default:
+        return false;
+    }
 }
 
 static void handle(void *state, florin_call_t *calls, size_t count, florin_arena_t *arena)
 {
     for (size_t i = 0; i < count; i++)
-        if (calls[i].request->operation_case != FLORIN__V1__REQUEST__OPERATION_CREATE_TRANSFERS &&
-            calls[i].request->operation_case != FLORIN__V1__REQUEST__OPERATION_LOOKUP_TRANSFERS)
+        if (!known(calls[i].request))
             florin_call_fail_operation(&calls[i], arena, "transactions");
     florin_transactions_create(state, calls, count, arena);
+    florin_transactions_try(state, calls, count, arena);
     florin_transactions_lookup(state, calls, count, arena);
+    florin_transactions_list(state, calls, count, arena);
 }
 
-static void idle(void *state)
+/* Releases pending transfers whose time is up. */
+static void expire(florin_transactions_t *self)
 {
-    florin_transactions_t *self = state;
-    if (florin_clock_ms() < self->resolve_ms)
-        return;
+    size_t expired = 1, all = 0;
+    florin_error_t error = {0};
+    for (unsigned i = 0; i < EXPIRE_BATCHES_MAX && expired > 0; i++, all += expired)
+        if (florin_store_expire(self->store, self->ledger, &expired, &error))
+            florin_log(FLORIN_LOG_DEBUG, "expire_failed", "%s", error.message);
+    if (all > 0)
+        florin_log(FLORIN_LOG_INFO, "expired", "released %zu pending transfers", all);
+    self->expire_ms = florin_clock_ms() + EXPIRE_MS;
+}
+
+static void resolve(florin_transactions_t *self)
+{
     size_t resolved = 0;
     florin_error_t error = {0};
     if (florin_store_resolve(self->store, &resolved, &error))
@@ -120,6 +149,15 @@ static void idle(void *state)
         florin_log(FLORIN_LOG_WARN, "resolved", "ended %zu prepared transactions left in doubt",
                    resolved);
     self->resolve_ms = florin_clock_ms() + RESOLVE_MS;
+}
+
+static void idle(void *state)
+{
+    florin_transactions_t *self = state;
+    if (florin_clock_ms() >= self->expire_ms)
+        expire(self);
+    if (florin_clock_ms() >= self->resolve_ms)
+        resolve(self);
 }
 
 int main(int argc, char **argv)

@@ -60,14 +60,14 @@ static int read_reply(florin_verdicts_t *self, size_t count, florin_error_t *err
     return read_limits(self, assessed, error);
 }
 
-/* Until pending transfers exist to hold what a person has to look at, review is a no. A decision
- * that is none leaves the transfer unassessed. */
+/* A decision that is none leaves the transfer unassessed. */
 static florin_verdict_t verdict_of(Florin__V1__RiskDecision decision)
 {
     switch (decision) {
     case FLORIN__V1__RISK_DECISION__RISK_DECISION_APPROVE:
         return FLORIN_VERDICT_APPROVED;
     case FLORIN__V1__RISK_DECISION__RISK_DECISION_REVIEW:
+        return FLORIN_VERDICT_REVIEW;
     case FLORIN__V1__RISK_DECISION__RISK_DECISION_DECLINE:
         return FLORIN_VERDICT_DECLINED;
     default:
@@ -126,18 +126,41 @@ static int ask_risk(florin_verdicts_t *self, Florin__V1__Transfer **wires, size_
     return error->code;
 }
 
+/* It had its say on what is posted or voided. */
+static bool has_a_say(const florin_transfer_t *transfer)
+{
+    return !(transfer->flags & (FLORIN_TRANSFER_FLAG_POST_PENDING_TRANSFER |
+                                FLORIN_TRANSFER_FLAG_VOID_PENDING_TRANSFER));
+}
+
+static florin_verdict_t verdict_on(const florin_verdicts_t *self, size_t index,
+                                   const florin_transfer_t *transfer)
+{
+    if (!has_a_say(transfer))
+        return FLORIN_VERDICT_APPROVED;
+    if (!self->reply)
+        return FLORIN_VERDICT_UNAVAILABLE;
+    return verdict_of(self->reply->assess_transfers->assessments[self->places[index]]->decision);
+}
+
 void florin_verdicts_ask(florin_verdicts_t *self, Florin__V1__Transfer **wires,
                          florin_transfer_event_t *events, size_t count)
 {
     florin_error_t error = {0};
+    size_t asked = 0;
     florin_verdicts_clear(self);
-    if (ask_risk(self, wires, count, &error))
-        florin_verdicts_clear(self);
-    log_change(self, &error);
+    for (size_t i = 0; i < count; i++) {
+        self->places[i] = (uint16_t)asked;
+        if (has_a_say(&events[i].transfer))
+            self->asked[asked++] = wires[i];
+    }
+    if (asked > 0) {
+        if (ask_risk(self, self->asked, asked, &error))
+            florin_verdicts_clear(self);
+        log_change(self, &error);
+    }
     for (size_t i = 0; i < count; i++)
-        events[i].verdict =
-            self->reply ? verdict_of(self->reply->assess_transfers->assessments[i]->decision)
-                        : FLORIN_VERDICT_UNAVAILABLE;
+        events[i].verdict = verdict_on(self, i, &events[i].transfer);
 }
 
 /* The maxima that the books counted, under their locks. */
@@ -162,9 +185,10 @@ bool florin_verdicts_reasons(const florin_verdicts_t *self, size_t index,
 {
     *reasons = NULL;
     *count = 0;
-    if (event->verdict != FLORIN_VERDICT_DECLINED)
+    if (event->verdict != FLORIN_VERDICT_DECLINED && event->verdict != FLORIN_VERDICT_REVIEW)
         return window_reasons(outcome, arena, reasons, count);
-    const Florin__V1__Assessment *assessment = self->reply->assess_transfers->assessments[index];
+    const Florin__V1__Assessment *assessment =
+        self->reply->assess_transfers->assessments[self->places[index]];
     *reasons = assessment->reasons;
     *count = assessment->n_reasons;
     return true;
