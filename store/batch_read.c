@@ -1,4 +1,6 @@
 /* The first half of a try: which ids lie where, lock and read them, load the ledger. */
+#include <stdlib.h>
+
 #include "lib/clock.h"
 #include "store/batch.h"
 #include "store/windows.h"
@@ -162,7 +164,24 @@ static bool read_ahead(florin_batch_t *self)
 /* ------------------------------------------------------------------------------------- the reads
  */
 
-/* Counts, makes the arrays, and fills them. */
+static int compare_ids(const void *one, const void *other)
+{
+    florin_id_t a = *(const florin_id_t *)one, b = *(const florin_id_t *)other;
+    return (a > b) - (a < b);
+}
+
+/* Ascending, each once; returns how many are left. */
+static size_t sort_ids(florin_id_t *ids, size_t count)
+{
+    size_t kept = 0;
+    qsort(ids, count, sizeof *ids, compare_ids);
+    for (size_t i = 0; i < count; i++)
+        if (kept == 0 || ids[kept - 1] != ids[i])
+            ids[kept++] = ids[i];
+    return kept;
+}
+
+/* Counts, makes the arrays, fills and sorts them. */
 static bool plan(florin_batch_t *self)
 {
     florin_arena_t *arena = self->store->arena;
@@ -181,6 +200,13 @@ static bool plan(florin_batch_t *self)
         part->account_ids_count = part->transfer_ids_count = part->limits_count = 0;
     }
     take_all(self);
+    for (size_t i = 0; i < self->store->shards_count; i++) {
+        florin_part_t *part = &self->parts[i];
+        if (!florin_shards_has(self->touched, i))
+            continue;
+        part->account_ids_count = sort_ids(part->account_ids, part->account_ids_count);
+        part->transfer_ids_count = sort_ids(part->transfer_ids, part->transfer_ids_count);
+    }
     return true;
 }
 

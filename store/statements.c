@@ -108,9 +108,11 @@ const florin_statement_text_t florin_statements[FLORIN_SQL_COUNT] = {
         " code ORDER BY ledger, code LIMIT $1::bigint"),
 
     STATEMENT(HOLD, SHARD, "hold", "SELECT pg_advisory_xact_lock($1::bigint)"),
+    /* A join, not = ANY: for each row that another batch changed while this one waited for it, the
+     * server checks the row again, and would sort the whole array anew to do so. */
     STATEMENT(ACCOUNTS_LOCK, SHARD, "accounts_lock",
-              "SELECT " ACCOUNT_COLUMNS " FROM accounts WHERE id = ANY ($1::uuid[]) ORDER BY id"
-              " FOR UPDATE"),
+              "SELECT " ACCOUNT_COLUMNS " FROM (SELECT unnest($1::uuid[]) AS id ORDER BY id) AS v"
+              " JOIN accounts USING (id) ORDER BY id FOR UPDATE OF accounts"),
     STATEMENT(OVERDUE, SHARD, "overdue",
               "SELECT id, debit_account_id, credit_account_id FROM pending_transfers"
               " WHERE status = 1 AND expires_at <= $1::bigint ORDER BY expires_at"
