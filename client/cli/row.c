@@ -130,24 +130,6 @@ const row_kind_t row_transfers = {
 
 enum { ACCOUNT_ID, ACCOUNT_CURRENCY, ACCOUNT_CODE, ACCOUNT_FLAGS, ACCOUNT_LIMIT, ACCOUNT_COLUMNS };
 
-/* Names with '|' between them. */
-static int read_flags(const char *text, uint32_t *flags, florin_error_t *error)
-{
-    while (*text) {
-        size_t bytes = strcspn(text, "|");
-        uint32_t flag = value_account_flag(text, bytes);
-        if (flag == 0)
-            return florin_error_set(error, FLORIN_ERROR_INVALID,
-                                    "flags: \"%.*s\" is none: give debits_must_not_exceed_credits, "
-                                    "credits_must_not_exceed_debits or history",
-                                    bytes < 40 ? (int)bytes : 40, text);
-        *flags |= flag;
-        text += bytes;
-        text += *text == '|';
-    }
-    return 0;
-}
-
 static int read_account(const char *const *fields, row_t *row, florin_error_t *error)
 {
     Florin__V1__Account *account = &row->account;
@@ -159,7 +141,7 @@ static int read_account(const char *const *fields, row_t *row, florin_error_t *e
     if (rc == 0)
         rc = read_code(fields[ACCOUNT_CODE], &account->code, error);
     if (rc == 0)
-        rc = read_flags(fields[ACCOUNT_FLAGS], &account->flags, error);
+        rc = value_account_flags_parse(fields[ACCOUNT_FLAGS], "flags", &account->flags, error);
     if (rc == 0 && *fields[ACCOUNT_LIMIT])
         rc = florin_money_parse(fields[ACCOUNT_LIMIT], "credit_limit", currency,
                                 &account->credit_limit, error);

@@ -13,21 +13,47 @@
 
 #define NS_PER_S UINT64_C(1000000000)
 
-static const struct {
+typedef struct {
     const char *name;
     uint32_t flag;
     bool settable;
-} account_flags[] = {
-    {"linked", FLORIN__V1__ACCOUNT_FLAG__ACCOUNT_FLAG_LINKED, false},
-    {"debits_must_not_exceed_credits",
-     FLORIN__V1__ACCOUNT_FLAG__ACCOUNT_FLAG_DEBITS_MUST_NOT_EXCEED_CREDITS, true},
-    {"credits_must_not_exceed_debits",
-     FLORIN__V1__ACCOUNT_FLAG__ACCOUNT_FLAG_CREDITS_MUST_NOT_EXCEED_DEBITS, true},
-    {"history", FLORIN__V1__ACCOUNT_FLAG__ACCOUNT_FLAG_HISTORY, true},
-    {"imported", FLORIN__V1__ACCOUNT_FLAG__ACCOUNT_FLAG_IMPORTED, false},
-    {"closed", FLORIN__V1__ACCOUNT_FLAG__ACCOUNT_FLAG_CLOSED, false},
+} flag_t;
+
+/* What flags there are, of an account or of a transfer. */
+typedef struct {
+    const flag_t *flags;
+    size_t count;
+} flag_list_t;
+
+#define ACCOUNT_FLAG(name)  FLORIN__V1__ACCOUNT_FLAG__ACCOUNT_FLAG_##name
+#define TRANSFER_FLAG(name) FLORIN__V1__TRANSFER_FLAG__TRANSFER_FLAG_##name
+
+static const flag_t account_flags[] = {
+    {"linked", ACCOUNT_FLAG(LINKED), true},
+    {"debits_must_not_exceed_credits", ACCOUNT_FLAG(DEBITS_MUST_NOT_EXCEED_CREDITS), true},
+    {"credits_must_not_exceed_debits", ACCOUNT_FLAG(CREDITS_MUST_NOT_EXCEED_DEBITS), true},
+    {"history", ACCOUNT_FLAG(HISTORY), true},
+    {"imported", ACCOUNT_FLAG(IMPORTED), true},
+    {"closed", ACCOUNT_FLAG(CLOSED), true},
 };
-#define ACCOUNT_FLAGS (sizeof account_flags / sizeof *account_flags)
+
+static const flag_t transfer_flags[] = {
+    {"linked", TRANSFER_FLAG(LINKED), true},
+    {"pending", TRANSFER_FLAG(PENDING), true},
+    {"post_pending_transfer", TRANSFER_FLAG(POST_PENDING_TRANSFER), true},
+    {"void_pending_transfer", TRANSFER_FLAG(VOID_PENDING_TRANSFER), true},
+    {"balancing_debit", TRANSFER_FLAG(BALANCING_DEBIT), true},
+    {"balancing_credit", TRANSFER_FLAG(BALANCING_CREDIT), true},
+    {"closing_debit", TRANSFER_FLAG(CLOSING_DEBIT), true},
+    {"closing_credit", TRANSFER_FLAG(CLOSING_CREDIT), true},
+    {"imported", TRANSFER_FLAG(IMPORTED), true},
+    {"review", TRANSFER_FLAG(REVIEW), false},
+};
+
+static const flag_list_t of_accounts = {account_flags,
+                                        sizeof account_flags / sizeof *account_flags};
+static const flag_list_t of_transfers = {transfer_flags,
+                                         sizeof transfer_flags / sizeof *transfer_flags};
 
 bool sum_parse(const char *digits, sum_t *sum)
 {
@@ -187,26 +213,74 @@ int value_time_parse(const char *text, const char *what, uint64_t *timestamp, fl
                             what, text);
 }
 
-char *value_account_flags(uint32_t flags, char *text, size_t bytes)
+static char *name_flags(const flag_list_t *list, uint32_t flags, char *text, size_t bytes)
 {
     size_t used = 0;
     *text = '\0';
-    for (size_t i = 0; i < ACCOUNT_FLAGS && used < bytes; i++)
-        if (flags & account_flags[i].flag) {
+    for (size_t i = 0; i < list->count && used < bytes; i++)
+        if (flags & list->flags[i].flag) {
             int length =
-                snprintf(text + used, bytes - used, "%s%s", used ? "|" : "", account_flags[i].name);
+                snprintf(text + used, bytes - used, "%s%s", used ? "|" : "", list->flags[i].name);
             used += length < 0 ? 0 : (size_t)length;
         }
     return text;
 }
 
-uint32_t value_account_flag(const char *name, size_t bytes)
+char *value_account_flags(uint32_t flags, char *text, size_t bytes)
 {
-    for (size_t i = 0; i < ACCOUNT_FLAGS; i++)
-        if (account_flags[i].settable && strlen(account_flags[i].name) == bytes &&
-            memcmp(account_flags[i].name, name, bytes) == 0)
-            return account_flags[i].flag;
+    return name_flags(&of_accounts, flags, text, bytes);
+}
+
+char *value_transfer_flags(uint32_t flags, char *text, size_t bytes)
+{
+    return name_flags(&of_transfers, flags, text, bytes);
+}
+
+/* The flag of a name of `bytes` bytes that may be set; 0 when there is none. */
+static uint32_t find_flag(const flag_list_t *list, const char *name, size_t bytes)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        const flag_t *flag = &list->flags[i];
+        if (flag->settable && strlen(flag->name) == bytes && memcmp(flag->name, name, bytes) == 0)
+            return flag->flag;
+    }
     return 0;
+}
+
+static int parse_flags(const flag_list_t *list, const char *text, const char *what, uint32_t *flags,
+                       florin_error_t *error)
+{
+    *flags = 0;
+    bool more = *text != '\0';
+    while (more) {
+        size_t bytes = strcspn(text, "|");
+        uint32_t flag = find_flag(list, text, bytes);
+        if (flag == 0) {
+            uint32_t all = 0;
+            char names[VALUE_FLAGS_BYTES];
+            for (size_t i = 0; i < list->count; i++)
+                all |= list->flags[i].settable ? list->flags[i].flag : 0;
+            return florin_error_set(
+                error, FLORIN_ERROR_INVALID, "%s: \"%.*s\" is none: there are %s", what,
+                bytes < 40 ? (int)bytes : 40, text, name_flags(list, all, names, sizeof names));
+        }
+        *flags |= flag;
+        more = text[bytes] == '|';
+        text += bytes + more;
+    }
+    return 0;
+}
+
+int value_account_flags_parse(const char *text, const char *what, uint32_t *flags,
+                              florin_error_t *error)
+{
+    return parse_flags(&of_accounts, text, what, flags, error);
+}
+
+int value_transfer_flags_parse(const char *text, const char *what, uint32_t *flags,
+                               florin_error_t *error)
+{
+    return parse_flags(&of_transfers, text, what, flags, error);
 }
 
 int value_number(const char *text, const char *what, uint64_t min, uint64_t max, uint64_t *number,

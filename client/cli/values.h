@@ -43,10 +43,17 @@ char *value_time(uint64_t timestamp, char *text);
 int value_time_parse(const char *text, const char *what, uint64_t *timestamp,
                      florin_error_t *error) FLORIN_MUST_USE;
 
-/* The names of an account's flags, joined with '|'; "" for none. */
+/* Holds the names of all flags that there are, with NUL. */
+#define VALUE_FLAGS_BYTES 200
+
+/* The names of an account's or a transfer's flags, joined with '|'; "" for none. */
 char *value_account_flags(uint32_t flags, char *text, size_t bytes);
-/* The flag of a name of `bytes` bytes that one who opens an account may set; 0 when it is none. */
-uint32_t value_account_flag(const char *name, size_t bytes);
+char *value_transfer_flags(uint32_t flags, char *text, size_t bytes);
+/* Reads such names, of flags that one who asks may set; "" is none. The error lists them. */
+int value_account_flags_parse(const char *text, const char *what, uint32_t *flags,
+                              florin_error_t *error) FLORIN_MUST_USE;
+int value_transfer_flags_parse(const char *text, const char *what, uint32_t *flags,
+                               florin_error_t *error) FLORIN_MUST_USE;
 
 /* A whole number from min to max. */
 int value_number(const char *text, const char *what, uint64_t min, uint64_t max, uint64_t *number,

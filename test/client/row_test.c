@@ -133,8 +133,8 @@ static void reads_an_account(void **state)
     assert_int_equal(read_text(&row_accounts, "id,currency,code\n7,EUR,3\n", &row, NULL), 0);
     assert_int_equal(row.account.flags, 0);
     assert_int_equal(row.account.credit_limit, 0);
-    refuse(&row_accounts, "id,currency,code,flags\n7,EUR,3,closed\n",
-           "2: flags: \"closed\" is none");
+    refuse(&row_accounts, "id,currency,code,flags\n7,EUR,3,pending\n",
+           "2: flags: \"pending\" is none");
     refuse(&row_accounts, "id,currency,code,flags\n7,EUR,3,|\n", "2: flags: \"\" is none");
     refuse(&row_accounts, "id,currency,code,credit_limit\n7,EUR,3,x\n", "2: credit_limit: ");
 }

@@ -113,14 +113,41 @@ static void writes_times(void **state)
 static void names_flags(void **state)
 {
     (void)state;
-    char text[200];
+    char text[VALUE_FLAGS_BYTES];
     assert_string_equal(value_account_flags(0, text, sizeof text), "");
     assert_string_equal(value_account_flags(2 | 8, text, sizeof text),
                         "debits_must_not_exceed_credits|history");
     assert_string_equal(value_account_flags(2 | 8, text, 10), "debits_mu");
-    assert_int_equal(value_account_flag("history", 7), 8);
-    assert_int_equal(value_account_flag("histor", 6), 0);
-    assert_int_equal(value_account_flag("closed", 6), 0);
+    assert_string_equal(value_transfer_flags(2 | 512, text, sizeof text), "pending|review");
+    /* All of them have room. */
+    assert_string_equal(value_transfer_flags(UINT32_MAX, text, sizeof text) + strlen(text) - 7,
+                        "|review");
+}
+
+static void reads_flags(void **state)
+{
+    (void)state;
+    char text[VALUE_FLAGS_BYTES];
+    uint32_t flags = 1;
+    assert_int_equal(value_account_flags_parse("", "flags", &flags, NULL), 0);
+    assert_int_equal(flags, 0);
+    (void)value_account_flags(UINT32_MAX, text, sizeof text);
+    assert_int_equal(value_account_flags_parse(text, "flags", &flags, NULL), 0);
+    assert_int_equal(flags, 63);
+    (void)value_transfer_flags(511, text, sizeof text);
+    assert_int_equal(value_transfer_flags_parse(text, "flags", &flags, NULL), 0);
+    assert_int_equal(flags, 511);
+
+    static const char *const wrong[] = {
+        "|",       "pending|",        "|pending", "pendin", "pending,linked",
+        "PENDING", "pending |linked", "review",   "history"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        florin_error_t error;
+        assert_int_not_equal(value_transfer_flags_parse(wrong[i], "flags", &flags, &error), 0);
+        assert_memory_equal(error.message, "flags: \"", 8);
+        assert_non_null(strstr(error.message, "is none: there are linked|pending|post_pending_"));
+        assert_null(strstr(error.message, "|review"));
+    }
 }
 
 static void takes_references(void **state)
@@ -236,7 +263,8 @@ static void writes_messages_as_json(void **state)
     result.reasons = reasons;
     assert_json(&result.base, "{\"result\":\"risk_declined\",\"timestamp\":\"0\","
                               "\"first_result\":\"created\","
-                              "\"reasons\":[\"debit_account_blocked\",\"unknown_99\"]}");
+                              "\"reasons\":[\"debit_account_blocked\",\"unknown_99\"],"
+                              "\"held_for_review\":false}");
 
     Florin__V1__WorkerStatus worker = FLORIN__V1__WORKER_STATUS__INIT;
     worker.draining = 1;
@@ -273,11 +301,17 @@ static void names_every_enum_value(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(writes_amounts),         cmocka_unit_test(writes_balances),
-        cmocka_unit_test(sums_past_64_bits),      cmocka_unit_test(reads_times),
-        cmocka_unit_test(writes_times),           cmocka_unit_test(names_flags),
-        cmocka_unit_test(takes_references),       cmocka_unit_test(aligns_tables),
-        cmocka_unit_test(shows_progress),         cmocka_unit_test(writes_messages_as_json),
+        cmocka_unit_test(writes_amounts),
+        cmocka_unit_test(writes_balances),
+        cmocka_unit_test(sums_past_64_bits),
+        cmocka_unit_test(reads_times),
+        cmocka_unit_test(writes_times),
+        cmocka_unit_test(names_flags),
+        cmocka_unit_test(reads_flags),
+        cmocka_unit_test(takes_references),
+        cmocka_unit_test(aligns_tables),
+        cmocka_unit_test(shows_progress),
+        cmocka_unit_test(writes_messages_as_json),
         cmocka_unit_test(names_every_enum_value),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
