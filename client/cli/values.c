@@ -296,6 +296,27 @@ int value_number(const char *text, const char *what, uint64_t min, uint64_t max,
     return 0;
 }
 
+int value_seconds(const char *text, const char *what, uint32_t *seconds, florin_error_t *error)
+{
+    static const char units[] = "smhd";
+    static const uint32_t factors[] = {1, 60, 60 * 60, 24 * 60 * 60};
+    size_t digits = strspn(text, "0123456789");
+    const char *unit = text[digits] ? strchr(units, text[digits]) : units;
+    uint64_t factor = unit ? factors[unit - units] : 0, number = 0;
+    bool read = unit && digits > 0 && strlen(text) <= digits + 1;
+    for (size_t i = 0; read && i < digits; i++) {
+        number = number * 10 + (uint64_t)(text[i] - '0');
+        read = number <= UINT32_MAX;
+    }
+    if (!read || number == 0 || number * factor > UINT32_MAX)
+        return florin_error_set(error, FLORIN_ERROR_INVALID,
+                                "%s: \"%.40s\" is no time span: give seconds from 1 to %" PRIu32
+                                ", or a number with s, m, h or d",
+                                what, text, UINT32_MAX);
+    *seconds = (uint32_t)(number * factor);
+    return 0;
+}
+
 int value_currency(const char *code, const char *what, const florin_currency_t **currency,
                    florin_error_t *error)
 {
@@ -305,6 +326,14 @@ int value_currency(const char *code, const char *what, const florin_currency_t *
                                 "%s: \"%.40s\" is no currency: give its ISO 4217 code, such as EUR",
                                 what, code);
     return 0;
+}
+
+int value_amount_parse(const char *text, const char *what, uint32_t ledger, uint64_t *amount,
+                       florin_error_t *error)
+{
+    const florin_currency_t *currency = florin_currency_by_numeric(ledger);
+    return currency ? florin_money_parse(text, what, currency, amount, error)
+                    : value_number(text, what, 0, FLORIN_AMOUNT_MAX, amount, error);
 }
 
 /* Of the character at `p`, which has so many bytes. */

@@ -59,9 +59,17 @@ int value_transfer_flags_parse(const char *text, const char *what, uint32_t *fla
 int value_number(const char *text, const char *what, uint64_t min, uint64_t max, uint64_t *number,
                  florin_error_t *error) FLORIN_MUST_USE;
 
+/* Reads "90", "90s", "15m", "24h" or "7d" as seconds, 1 to 2^32-1. */
+int value_seconds(const char *text, const char *what, uint32_t *seconds,
+                  florin_error_t *error) FLORIN_MUST_USE;
+
 /* The currency of a code; the error names the code. */
 int value_currency(const char *code, const char *what, const florin_currency_t **currency,
                    florin_error_t *error) FLORIN_MUST_USE;
+
+/* Reads "12.50" in the ledger's currency; in a ledger that is no currency, whole minor units. */
+int value_amount_parse(const char *text, const char *what, uint32_t ledger, uint64_t *amount,
+                       florin_error_t *error) FLORIN_MUST_USE;
 
 /* Copies a transfer's reference: UTF-8 without control characters, at most
  * FLORIN_REFERENCE_BYTES_MAX bytes, for which and a NUL there is room. */

@@ -150,6 +150,58 @@ static void reads_flags(void **state)
     }
 }
 
+static void reads_time_spans(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        uint32_t seconds;
+    } vectors[] = {{"1", 1},
+                   {"90", 90},
+                   {"90s", 90},
+                   {"15m", 900},
+                   {"24h", 86400},
+                   {"7d", 604800},
+                   {"49710d", 4294944000},
+                   {"4294967295", UINT32_MAX}};
+    for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++) {
+        uint32_t seconds;
+        assert_int_equal(value_seconds(vectors[i].text, "--timeout", &seconds, NULL), 0);
+        assert_int_equal(seconds, vectors[i].seconds);
+    }
+    static const char *const wrong[] = {"",
+                                        "0",
+                                        "s",
+                                        "-1",
+                                        "1w",
+                                        "1h30m",
+                                        "4294967296",
+                                        "49711d",
+                                        "1.5h",
+                                        "1 h",
+                                        "18446744073709551617"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        uint32_t seconds;
+        florin_error_t error;
+        assert_int_equal(value_seconds(wrong[i], "--timeout", &seconds, &error),
+                         FLORIN_ERROR_INVALID);
+        assert_memory_equal(error.message, "--timeout: ", 11);
+    }
+}
+
+static void reads_amounts_of_any_ledger(void **state)
+{
+    (void)state;
+    uint64_t amount;
+    florin_error_t error;
+    assert_int_equal(value_amount_parse("12.5", "AMOUNT", EUR, &amount, NULL), 0);
+    assert_int_equal(amount, 1250);
+    assert_int_equal(value_amount_parse("125", "AMOUNT", NO_CURRENCY, &amount, NULL), 0);
+    assert_int_equal(amount, 125);
+    assert_int_not_equal(value_amount_parse("1.5", "AMOUNT", NO_CURRENCY, &amount, &error), 0);
+    assert_int_not_equal(value_amount_parse("1.005", "AMOUNT", EUR, &amount, &error), 0);
+}
+
 static void takes_references(void **state)
 {
     (void)state;
@@ -308,6 +360,8 @@ int main(void)
         cmocka_unit_test(writes_times),
         cmocka_unit_test(names_flags),
         cmocka_unit_test(reads_flags),
+        cmocka_unit_test(reads_time_spans),
+        cmocka_unit_test(reads_amounts_of_any_ledger),
         cmocka_unit_test(takes_references),
         cmocka_unit_test(aligns_tables),
         cmocka_unit_test(shows_progress),
