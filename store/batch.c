@@ -90,17 +90,23 @@ static const florin_batch_kind_t limits_kind = {limit_shards, take_limit, apply_
 
 static florin_shards_t overdue_shards(const florin_batch_t *self, size_t index)
 {
-    return florin_batch_place(self, self->overdue[index].sides.debit) |
-           florin_batch_place(self, self->overdue[index].sides.credit);
+    const florin_overdue_t *overdue = &self->overdue[index];
+    return florin_batch_place(self, overdue->id) | florin_batch_place(self, overdue->sides.debit) |
+           florin_batch_place(self, overdue->sides.credit);
 }
 
+/* Read where its debit account is locked, for what became of it; and where its id lives, as it is
+ * written there, too. */
 static void take_overdue(florin_batch_t *self, size_t index)
 {
     const florin_overdue_t *overdue = &self->overdue[index];
+    size_t place = florin_store_shard_of(self->store, overdue->id);
+    size_t debit_place = florin_store_shard_of(self->store, overdue->sides.debit);
     florin_batch_take_account(self, overdue->sides.debit);
     florin_batch_take_account(self, overdue->sides.credit);
-    florin_batch_take_transfer(self, florin_store_shard_of(self->store, overdue->sides.debit),
-                               overdue->id);
+    florin_batch_take_transfer(self, debit_place, overdue->id);
+    if (place != debit_place)
+        florin_batch_take_transfer(self, place, overdue->id);
 }
 
 /* Each is a request of its own: one whose shards are away must not keep the others. */

@@ -73,7 +73,7 @@ struct florin_batch {
     florin_id_t id;          /* in the names of its prepared transactions and its decision */
     uint64_t now;            /* ns since 1970 */
     florin_shards_t touched; /* shards that it reads or writes */
-    florin_shards_t writers; /* shards that it writes */
+    florin_shards_t writers; /* those of them that it writes */
     florin_part_t parts[FLORIN_SHARDS_MAX];
     florin_sides_t *sides; /* of each transfer, with what is known of what it posts or voids */
 

@@ -371,6 +371,7 @@ static florin_step_t commit_one(florin_batch_t *self, size_t home)
 
 florin_step_t florin_batch_commit(florin_batch_t *self)
 {
+    assert((self->writers & ~self->touched) == 0); /* else no transaction is open there */
     release_readers(self);
     if (!self->writers) {
         florin_store_wait(self->store, self->touched, florin_store_deadline(self->store));

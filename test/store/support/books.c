@@ -163,6 +163,43 @@ static const char expected_rows[] =
     " SELECT coalesce(sum(CASE WHEN i = d AND i = c THEN 1 WHEN i = d OR i = c OR d = c THEN 2"
     "    ELSE 3 END), 0) FROM t WHERE i = %zu";
 
+/* On one shard: pending transfers without a row of what became of them, and the reverse; those that
+ * have balances of an account which is not here, or lack them; then the sum over all rows of what
+ * they say, and what those of this shard's ids say, as often as there should be a row of it. */
+static const char pendings[] =
+    "WITH p AS (SELECT *, ('x' || right(id::text, 4))::bit(16)::int %% 1024 %% %zu AS i,"
+    "    ('x' || right(debit_account_id::text, 4))::bit(16)::int %% 1024 %% %zu AS d,"
+    "    ('x' || right(credit_account_id::text, 4))::bit(16)::int %% 1024 %% %zu AS c,"
+    "    hashtext(concat_ws(' ', id, amount, expires_at, status, resolved_at))::bigint AS hash"
+    "  FROM pending_transfers)"
+    " SELECT concat_ws(' ',"
+    "  (SELECT count(*) FROM p FULL JOIN (SELECT id FROM transfers WHERE result = 0"
+    "    AND flags & 2 <> 0) t USING (id) WHERE p.id IS NULL OR t.id IS NULL),"
+    "  count(*) FILTER (WHERE (status = 4 AND d = %zu) <> (debit_debits_posted IS NOT NULL)"
+    "    OR (status = 4 AND c = %zu) <> (credit_debits_posted IS NOT NULL)),"
+    "  coalesce(sum(hash), 0),"
+    "  coalesce(sum(hash * CASE WHEN i = d AND i = c THEN 1 WHEN i = d OR i = c OR d = c THEN 2"
+    "    ELSE 3 END) FILTER (WHERE i = %zu), 0)) FROM p";
+
+static void check_pendings(void)
+{
+    long long said = 0, expected = 0;
+    size_t n = servers_count();
+    for (size_t i = 0; i < n; i++) {
+        char sql[2048];
+        long long alone, sides, shard_said, shard_expected;
+        snprintf(sql, sizeof sql, pendings, n, n, n, i, i, i);
+        assert_int_equal(sscanf(servers_ask(servers_shard(i), sql), "%lld %lld %lld %lld", &alone,
+                                &sides, &shard_said, &shard_expected),
+                         4);
+        assert_int_equal(alone, 0);
+        assert_int_equal(sides, 0);
+        said += shard_said;
+        expected += shard_expected;
+    }
+    assert_int_equal(said, expected);
+}
+
 void check_books(void)
 {
     char misplaced[1024], wanted[1024], sql[4096];
@@ -191,4 +228,5 @@ void check_books(void)
     }
     assert_int_equal(difference, 0);
     assert_int_equal(rows, expected);
+    check_pendings();
 }

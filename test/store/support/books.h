@@ -31,7 +31,8 @@ florin_account_t look_at(florin_store_t *store, florin_id_t id);
 
 /* Fails the test unless: no transaction is prepared anywhere, debits equal credits, each account is
  * the sum of its history with unbroken running balances, and each created transfer is on the shards
- * of its id, its debit and its credit account, and nowhere else. */
+ * of its id, its debit and its credit account, and nowhere else; and what became of a pending one
+ * is the same on all of these. */
 void check_books(void);
 
 #endif
