@@ -120,6 +120,7 @@ static void note_error(florin_session_t *self, const PGresult *result)
 
 void florin_session_begin(florin_session_t *self)
 {
+    assert(!self->waiting); /* else this round would get the answers to that one */
     clear_results(self);
     self->sqlstate[0] = '\0';
     self->fault = self->pg ? FLORIN_FAULT_NONE : FLORIN_FAULT_LOST;

@@ -189,17 +189,27 @@ void florin_store_wait(florin_store_t *self, florin_shards_t shards, uint64_t de
     florin_sessions_wait(sessions, count, deadline_ms);
 }
 
+/* All of these shards, or none has anything under way. */
+static int open_shards(florin_store_t *self, florin_shards_t shards, florin_error_t *error)
+{
+    int result = 0;
+    for (size_t i = 0; i < self->shards_count && result == 0; i++)
+        if (florin_shards_has(shards, i))
+            result = florin_store_open_shard(self, i, error);
+    return result;
+}
+
 int florin_store_read(florin_store_t *self, florin_shards_t shards, florin_store_add_fn *add,
                       void *arg, florin_error_t *error)
 {
     florin_shards_t missing = shards;
     for (unsigned tries = 0; tries < 2 && missing; tries++) {
+        int result = open_shards(self, missing, error);
+        if (result != 0)
+            return result;
         for (size_t i = 0; i < self->shards_count; i++) {
             if (!florin_shards_has(missing, i))
                 continue;
-            int result = florin_store_open_shard(self, i, error);
-            if (result != 0)
-                return result;
             florin_session_begin(&self->shards[i]);
             add(&self->shards[i], i, arg);
             florin_session_sync(&self->shards[i]);

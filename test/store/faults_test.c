@@ -314,6 +314,27 @@ static void give_back(size_t shard)
     servers_command(shard, "postgres", "ALTER DATABASE florin ALLOW_CONNECTIONS true");
 }
 
+/* Reads that end because one shard is away leave nothing under way on the others: each read gets
+ * the rows that it asked for, and not those of the one before. */
+static void test_a_read_that_fails_is_over(void **state)
+{
+    (void)state;
+    const florin_id_t both[] = {accounts[0], accounts[2]};
+    florin_account_t found[2];
+    florin_error_t error;
+    size_t count;
+    take_away(2);
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(florin_store_lookup_accounts(store, both, 2, found, &count, &error),
+                         FLORIN_ERROR_UNAVAILABLE);
+        assert_true(look_at(store, accounts[NEIGHBOUR]).id == accounts[NEIGHBOUR]);
+        assert_true(look_at(store, accounts[0]).id == accounts[0]);
+    }
+    give_back(2);
+    pay_at_last(0, 2, fresh(0));
+    check_books();
+}
+
 #define BATCH "00000000-0000-0000-0000-00000000ba7c"
 
 /* A transaction on shard 1 that a dead coordinator left. */
@@ -490,6 +511,7 @@ int main(void)
         cmocka_unit_test(test_crashes_in_the_middle_lose_nothing),
         cmocka_unit_test(test_a_lost_answer_is_found_out),
         cmocka_unit_test(test_a_commit_that_never_was_is_tried_again),
+        cmocka_unit_test(test_a_read_that_fails_is_over),
         cmocka_unit_test(test_commits_what_was_decided),
         cmocka_unit_test(test_fences_what_was_not_decided),
         cmocka_unit_test(test_keeps_a_decision_that_is_needed),
