@@ -414,29 +414,48 @@ static void add_overdue(florin_session_t *session, size_t shard, void *arg)
     (void)shard;
     florin_params_init(&params, arg);
     florin_params_u64(&params, florin_clock_unix_ns());
-    florin_params_u64(&params, FLORIN_OVERDUE_MAX);
+    florin_params_u64(&params, FLORIN_OVERDUE_LOOK);
     florin_session_call(session, FLORIN_SQL_OVERDUE, &params);
+}
+
+/* Takes what a shard has found that can be released now: what lies on these shards alone. Each is
+ * found on its other shards, too; the one of its debit account counts. */
+static size_t take_found(const florin_store_t *self, size_t shard, florin_shards_t shards,
+                         florin_overdue_t *overdue, size_t count)
+{
+    const PGresult *rows = florin_session_result(&self->shards[shard], 0);
+    for (int i = 0; i < PQntuples(rows) && count < FLORIN_OVERDUE_MAX; i++) {
+        const florin_overdue_t found = florin_row_overdue(rows, i);
+        if (florin_store_shard_of(self, found.sides.debit) == shard &&
+            florin_shards_has(shards, florin_store_shard_of(self, found.sides.credit)) &&
+            florin_shards_has(shards, florin_store_shard_of(self, found.id)))
+            overdue[count++] = found;
+    }
+    return count;
 }
 
 int florin_store_expire(florin_store_t *self, florin_ledger_t *ledger, size_t *expired,
                         florin_error_t *error)
 {
     florin_overdue_t overdue[FLORIN_OVERDUE_MAX];
+    florin_shards_t answered = 0;
     size_t count = 0;
     *expired = 0;
     int result = florin_store_map(self, error);
-    for (size_t shard = 0; shard < self->shards_count && result == 0; shard++) {
-        florin_arena_reset(self->arena);
-        result = florin_store_read(self, florin_shards_of(shard), add_overdue, self->arena, error);
-        const PGresult *rows = result == 0 ? florin_session_result(&self->shards[shard], 0) : NULL;
-        for (int i = 0; i < PQntuples(rows) && count < FLORIN_OVERDUE_MAX; i++) {
-            const florin_overdue_t found = florin_row_overdue(rows, i);
-            /* Found on its other shards, too: once is enough. */
-            if (florin_store_shard_of(self, found.sides.debit) == shard)
-                overdue[count++] = found;
-        }
+    if (result != 0)
+        return result;
+    florin_arena_reset(self->arena);
+    for (size_t i = 0; i < self->shards_count; i++) {
+        int code = florin_store_read(self, florin_shards_of(i), add_overdue, self->arena, error);
+        if (code == 0)
+            answered |= florin_shards_of(i);
+        else
+            result = code;
     }
-    if (result == 0 && count > 0)
+    for (size_t i = 0; i < self->shards_count; i++)
+        if (florin_shards_has(answered, i))
+            count = take_found(self, i, answered, overdue, count);
+    if (count > 0)
         *expired = release_overdue(self, ledger, overdue, count);
-    return result;
+    return answered ? 0 : result;
 }

@@ -34,7 +34,7 @@ typedef struct {
 } florin_part_t;
 
 #define FLORIN_OVERDUE_MAX  256  /* released in one batch */
-#define FLORIN_OVERDUE_LOOK 1024 /* looked through for those on a batch's own accounts */
+#define FLORIN_OVERDUE_LOOK 1024 /* looked through on a shard for those that it may release */
 
 typedef struct florin_batch florin_batch_t;
 

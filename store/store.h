@@ -78,7 +78,8 @@ int florin_store_set_credit_limits(florin_store_t *self, florin_ledger_t *ledger
                                    florin_error_t *error) FLORIN_MUST_USE;
 
 /* Releases some pending transfers whose time is up; there may be more while *expired is not 0.
- * Batches do it for the accounts that they touch; this is for the accounts that nobody touches. */
+ * Batches do it for the accounts that they touch; this is for the accounts that nobody touches.
+ * What lies on a shard that is away waits for it; an error when no shard answers. */
 int florin_store_expire(florin_store_t *self, florin_ledger_t *ledger, size_t *expired,
                         florin_error_t *error) FLORIN_MUST_USE;
 

@@ -335,6 +335,55 @@ static void test_a_read_that_fails_is_over(void **state)
     check_books();
 }
 
+static florin_transfer_event_t hold(size_t place, size_t from, size_t to, uint32_t timeout_s)
+{
+    florin_transfer_event_t event = transfer(fresh(place), accounts[from], accounts[to], 1);
+    event.transfer.flags = FLORIN_TRANSFER_FLAG_PENDING;
+    event.transfer.timeout_s = timeout_s;
+    return event;
+}
+
+static uint64_t held(size_t account)
+{
+    return look_at(store, accounts[account]).balances.debits_pending;
+}
+
+/* Sweeps until so many more have expired. */
+static void sweep(size_t wanted)
+{
+    uint64_t end = florin_clock_ms() + DEADLINE_MS;
+    for (size_t all = 0, expired; all < wanted; all += expired) {
+        florin_error_t error;
+        assert_true(florin_clock_ms() < end);
+        assert_int_equal(florin_store_expire(store, ledger, &expired, &error), 0);
+    }
+}
+
+/* Whether shard 2 has the id of what is overdue, its debit account or its credit account: it waits
+ * for that shard, and nothing else does. */
+static void test_a_sweep_does_not_wait_for_a_shard_that_is_away(void **state)
+{
+    (void)state;
+    florin_error_t error;
+    size_t expired;
+    const florin_transfer_event_t events[] = {hold(2, 0, 1, 1), hold(0, 2, 1, 1), hold(0, 0, 2, 1),
+                                              hold(0, 0, 1, 1), hold(1, 1, 0, 1), hold(0, 0, 3, 1)};
+    for (size_t i = 0; i < sizeof events / sizeof *events; i++)
+        assert_int_equal(try_create(store, ledger, events[i]), FLORIN_TRANSFER_CREATED);
+    assert_int_equal(held(0), 4);
+    take_away(2);
+    sweep(3);
+    assert_int_equal(held(0), 2);
+    assert_int_equal(held(1), 0);
+    assert_int_equal(florin_store_expire(store, ledger, &expired, &error), 0);
+    assert_int_equal(expired, 0);
+    give_back(2);
+    sweep(3);
+    assert_int_equal(held(0), 0);
+    assert_int_equal(held(2), 0);
+    check_books();
+}
+
 #define BATCH "00000000-0000-0000-0000-00000000ba7c"
 
 /* A transaction on shard 1 that a dead coordinator left. */
@@ -512,6 +561,7 @@ int main(void)
         cmocka_unit_test(test_a_lost_answer_is_found_out),
         cmocka_unit_test(test_a_commit_that_never_was_is_tried_again),
         cmocka_unit_test(test_a_read_that_fails_is_over),
+        cmocka_unit_test(test_a_sweep_does_not_wait_for_a_shard_that_is_away),
         cmocka_unit_test(test_commits_what_was_decided),
         cmocka_unit_test(test_fences_what_was_not_decided),
         cmocka_unit_test(test_keeps_a_decision_that_is_needed),
