@@ -106,30 +106,42 @@ static void add_wanted(florin_session_t *session, size_t shard, void *arg)
     florin_session_call(session, FLORIN_SQL_PENDING_ACCOUNTS, &params);
 }
 
+static bool want_one(const florin_batch_t *self, wanted_t *wanted, size_t index, size_t count)
+{
+    florin_id_t id = self->transfers[index].transfer.pending_id;
+    size_t shard = florin_store_shard_of(self->store, id);
+    if (!wanted->ids[shard])
+        wanted->ids[shard] = florin_arena_calloc(wanted->arena, count, sizeof(florin_id_t));
+    if (!wanted->ids[shard])
+        return false;
+    wanted->ids[shard][wanted->counts[shard]++] = id;
+    wanted->shards |= florin_shards_of(shard);
+    return true;
+}
+
+/* What is to be read ahead for the requests that live, of `count` events in all. */
 static bool want(const florin_batch_t *self, wanted_t *wanted, size_t count)
 {
-    for (size_t i = 0; i < count; i++) {
-        const florin_transfer_t *transfer = &self->transfers[i].transfer;
-        size_t shard = florin_store_shard_of(self->store, transfer->pending_id);
-        if (!leaves_out(transfer))
-            continue;
-        if (!wanted->ids[shard])
-            wanted->ids[shard] = florin_arena_calloc(wanted->arena, count, sizeof(florin_id_t));
-        if (!wanted->ids[shard])
-            return false;
-        wanted->ids[shard][wanted->counts[shard]++] = transfer->pending_id;
-        wanted->shards |= florin_shards_of(shard);
+    size_t event = 0;
+    for (size_t i = 0; event < count; i++) {
+        const florin_store_request_t *request = &self->requests[i];
+        size_t end = event + request->events_count;
+        for (; event < end && florin_request_lives(request); event++)
+            if (leaves_out(&self->transfers[event].transfer) &&
+                !want_one(self, wanted, event, count))
+                return false;
+        event = end;
     }
     return true;
 }
 
 /* One that is not there yet may be made by this very batch: its own event names its accounts. */
-static void learn_sides(florin_batch_t *self, size_t count)
+static void learn_sides(florin_batch_t *self, florin_shards_t shards, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         florin_id_t id = self->transfers[i].transfer.pending_id;
         size_t shard = florin_store_shard_of(self->store, id);
-        if (!leaves_out(&self->transfers[i].transfer))
+        if (!leaves_out(&self->transfers[i].transfer) || !florin_shards_has(shards, shard))
             continue;
         const PGresult *rows = florin_session_result(&self->store->shards[shard], 0);
         int row = florin_row_find(rows, id);
@@ -138,26 +150,38 @@ static void learn_sides(florin_batch_t *self, size_t count)
     }
 }
 
+/* One by one, to fail only the requests of those that do not answer. */
+static void find_silent(florin_batch_t *self, wanted_t *wanted)
+{
+    for (size_t i = 0; i < self->store->shards_count; i++) {
+        florin_error_t error;
+        if (florin_shards_has(wanted->shards, i) &&
+            florin_store_read(self->store, florin_shards_of(i), add_wanted, wanted, &error) != 0)
+            florin_batch_fail(self, florin_shards_of(i), &error);
+    }
+}
+
 /* False when a shard did not answer: its requests have their error. */
 static bool read_ahead(florin_batch_t *self)
 {
     wanted_t wanted = {.arena = self->store->arena};
     size_t count = self->transfers ? events_count(self) : 0;
-    florin_error_t error;
-    if (!want(self, &wanted, count)) {
+    bool room = want(self, &wanted, count);
+    if (room && !wanted.shards)
+        return true;
+    if (room)
+        self->sides = florin_arena_calloc(wanted.arena, count, sizeof *self->sides);
+    if (!room || !self->sides) {
+        florin_error_t error;
         florin_error_set(&error, FLORIN_ERROR_MEMORY, "no memory to read pending transfers");
         florin_batch_fail(self, ~(florin_shards_t)0, &error);
         return false;
     }
-    if (!wanted.shards)
-        return true;
-    self->sides = florin_arena_calloc(wanted.arena, count, sizeof *self->sides);
-    if (!self->sides ||
-        florin_store_read(self->store, wanted.shards, add_wanted, &wanted, &error) != 0) {
-        florin_batch_fail(self, wanted.shards, &error);
+    if (florin_store_read(self->store, wanted.shards, add_wanted, &wanted, &self->conflict) != 0) {
+        find_silent(self, &wanted);
         return false;
     }
-    learn_sides(self, count);
+    learn_sides(self, wanted.shards, count);
     return true;
 }
 

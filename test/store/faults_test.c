@@ -384,6 +384,33 @@ static void test_a_sweep_does_not_wait_for_a_shard_that_is_away(void **state)
     check_books();
 }
 
+static void test_a_post_fails_alone_when_what_it_posts_is_away(void **state)
+{
+    (void)state;
+    const florin_transfer_event_t near = hold(0, 0, 1, 0), far = hold(2, 2, 1, 0);
+    assert_int_equal(try_create(store, ledger, near), FLORIN_TRANSFER_CREATED);
+    assert_int_equal(try_create(store, ledger, far), FLORIN_TRANSFER_CREATED);
+    florin_transfer_event_t posts[] = {transfer(fresh(0), 0, 0, FLORIN_LEDGER_AMOUNT_MAX),
+                                       transfer(fresh(0), 0, 0, FLORIN_LEDGER_AMOUNT_MAX)};
+    posts[0].transfer.pending_id = near.transfer.id;
+    posts[1].transfer.pending_id = far.transfer.id;
+    posts[0].transfer.flags = posts[1].transfer.flags = FLORIN_TRANSFER_FLAG_POST_PENDING_TRANSFER;
+    florin_store_request_t requests[] = {{.events_count = 1}, {.events_count = 1}};
+    florin_transfer_outcome_t outcomes[2];
+    florin_error_t error;
+    take_away(2);
+    assert_int_equal(
+        florin_store_create_transfers(store, ledger, posts, outcomes, requests, 2, NULL, 0, &error),
+        0);
+    assert_int_equal(requests[0].error.code, 0);
+    assert_int_equal(outcomes[0].result, FLORIN_TRANSFER_CREATED);
+    assert_int_equal(requests[1].error.code, FLORIN_ERROR_UNAVAILABLE);
+    give_back(2);
+    pay_at_last(0, 2, fresh(0));
+    assert_int_equal(try_create(store, ledger, posts[1]), FLORIN_TRANSFER_CREATED);
+    check_books();
+}
+
 #define BATCH "00000000-0000-0000-0000-00000000ba7c"
 
 /* A transaction on shard 1 that a dead coordinator left. */
@@ -562,6 +589,7 @@ int main(void)
         cmocka_unit_test(test_a_commit_that_never_was_is_tried_again),
         cmocka_unit_test(test_a_read_that_fails_is_over),
         cmocka_unit_test(test_a_sweep_does_not_wait_for_a_shard_that_is_away),
+        cmocka_unit_test(test_a_post_fails_alone_when_what_it_posts_is_away),
         cmocka_unit_test(test_commits_what_was_decided),
         cmocka_unit_test(test_fences_what_was_not_decided),
         cmocka_unit_test(test_keeps_a_decision_that_is_needed),
