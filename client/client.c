@@ -5,6 +5,7 @@
  *                |         +--> waiting        silence, or a lost connection
  *                +- paused <-+                 a passing refusal: BUSY and the like
  */
+#include <assert.h>
 #include <errno.h>
 #include <sodium.h>
 #include <string.h>
@@ -60,6 +61,7 @@ typedef struct request {
 
 struct florin_client {
     void *context;
+    bool context_shared; /* with others, and theirs to end */
     int epoll;
     florin_connection_t *connections[FLORIN_BROKERS_MAX];
     size_t connections_count;
@@ -197,6 +199,7 @@ static void send_again(florin_client_t *self, request_t *request, uint64_t now)
 /* Moves on to the next broker that is up, or else just to the next. */
 static void use_next(florin_client_t *self, uint64_t now)
 {
+    assert(self->connections_count > 0);
     size_t next = (self->current + 1) % self->connections_count;
     for (size_t i = 1; i < self->connections_count; i++) {
         size_t candidate = (self->current + i) % self->connections_count;
@@ -346,7 +349,7 @@ static int connect_brokers(florin_client_t *self, const florin_client_options_t 
                            const florin_connection_keys_t *keys, florin_error_t *error)
 {
     for (size_t i = 0; i < options->brokers_count; i++) {
-        int rc = florin_connection_new(self->context, i, options->brokers[i], keys,
+        int rc = florin_connection_new(self->context, options->brokers[i], keys,
                                        &self->connections[i], error);
         if (rc != 0)
             return rc;
@@ -392,7 +395,8 @@ static int set_up(florin_client_t *self, florin_error_t *error)
     for (size_t i = 0; i < self->in_flight_max; i++)
         TAILQ_INSERT_TAIL(&self->lists[FREE], &self->requests[i], link);
     self->epoll = epoll_create1(EPOLL_CLOEXEC);
-    self->context = zmq_ctx_new();
+    if (!self->context_shared)
+        self->context = zmq_ctx_new();
     if (self->epoll < 0 || !self->context || sodium_init() < 0)
         return florin_error_set(error, FLORIN_ERROR_SYSTEM, "cannot set up a client: %s",
                                 strerror(errno));
@@ -426,6 +430,8 @@ int florin_client_new(const florin_client_options_t *options, florin_client_t **
     self->timeout_ms = options->timeout_ms ? options->timeout_ms : TIMEOUT_MS;
     self->try_timeout_ms = options->try_timeout_ms ? options->try_timeout_ms : TRY_TIMEOUT_MS;
     self->in_flight_max = options->in_flight_max ? options->in_flight_max : IN_FLIGHT;
+    self->context = options->zmq_context;
+    self->context_shared = options->zmq_context != NULL;
     rc = set_up(self, error);
     if (rc == 0)
         rc = connect_with_keys(self, options, error);
@@ -455,7 +461,7 @@ void florin_client_destroy(florin_client_t **self_p)
         florin_connection_destroy(&self->connections[i]);
     if (self->epoll >= 0)
         (void)close(self->epoll);
-    if (self->context)
+    if (self->context && !self->context_shared)
         (void)zmq_ctx_term(self->context);
     free(self->requests);
     free(self);
@@ -538,6 +544,8 @@ int florin_client_call(florin_client_t *self, const char *service,
 
 static void wait_for_events(florin_client_t *self, uint32_t timeout_ms)
 {
+    if (timeout_ms == 0) /* receiving finds out by itself, with fewer system calls */
+        return;
     zmq_pollitem_t items[2 * FLORIN_BROKERS_MAX];
     for (size_t i = 0; i < self->connections_count; i++) {
         items[2 * i] = (zmq_pollitem_t){.socket = florin_connection_socket(self->connections[i]),

@@ -1,6 +1,8 @@
 #include "client/connection.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "lib/clock.h"
@@ -50,11 +52,15 @@ static int set_options(void *socket, const florin_connection_keys_t *keys)
     return rc;
 }
 
+/* Made so far. A monitor's address is no other's in the context, which may be shared. */
+static _Atomic uint64_t monitors;
+
 /* The monitor comes before the connection, so that it misses nothing. */
-static int start_monitor(florin_connection_t *self, void *context, size_t index)
+static int start_monitor(florin_connection_t *self, void *context)
 {
     char address[64];
-    int length = snprintf(address, sizeof address, "inproc://florin-monitor-%zu", index);
+    int length = snprintf(address, sizeof address, "inproc://florin-monitor-%" PRIu64,
+                          atomic_fetch_add(&monitors, 1));
     if (length < 0 || (size_t)length >= sizeof address)
         return -1;
     int events = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH |
@@ -66,9 +72,8 @@ static int start_monitor(florin_connection_t *self, void *context, size_t index)
     return set_number(self->monitor, ZMQ_LINGER, 0) || zmq_connect(self->monitor, address);
 }
 
-int florin_connection_new(void *context, size_t index, const char *endpoint,
-                          const florin_connection_keys_t *keys, florin_connection_t **connection,
-                          florin_error_t *error)
+int florin_connection_new(void *context, const char *endpoint, const florin_connection_keys_t *keys,
+                          florin_connection_t **connection, florin_error_t *error)
 {
     if (!keys && strncmp(endpoint, "tcp://", 6) == 0)
         return florin_error_set(error, FLORIN_ERROR_CONFIG,
@@ -83,7 +88,7 @@ int florin_connection_new(void *context, size_t index, const char *endpoint,
     self->socket = zmq_socket(context, ZMQ_DEALER);
     int rc = 0;
     if (!self->endpoint || !self->socket || set_options(self->socket, keys) != 0 ||
-        start_monitor(self, context, index) != 0)
+        start_monitor(self, context) != 0)
         rc = florin_error_set(error, FLORIN_ERROR_SYSTEM, "broker %s: cannot make a socket: %s",
                               endpoint, zmq_strerror(errno));
     else if (zmq_connect(self->socket, endpoint) != 0)

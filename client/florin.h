@@ -24,6 +24,7 @@ typedef struct {
     uint32_t timeout_ms;         /* for one request, retries included; 0: 10,000 */
     uint32_t try_timeout_ms;     /* silence after which the next broker is tried; 0: 2,500 */
     uint32_t in_flight_max;      /* requests under way at once, at most 65,536; 0: 1,024 */
+    void *zmq_context;           /* shared by clients of one process, outlives them; NULL: own */
     void *texts;                 /* what florin_client_options_load keeps; else NULL */
 } florin_client_options_t;
 

@@ -613,11 +613,36 @@ static void knocks_again_until_the_key_is_known(void **state)
     fake_broker_stop(&broker);
 }
 
+/* Also one after the other: what a client leaves behind is in no other's way. */
+static void shares_a_context(void **state)
+{
+    world_t *world = *state;
+    world->options.zmq_context = zmq_ctx_new();
+    world->options.in_flight_max = 1;
+    florin_client_t *others[2] = {NULL, NULL};
+    for (size_t round = 0; round < 2; round++) {
+        assert_int_equal(florin_client_new(&world->options, &others[round], NULL), 0);
+        start_client(world);
+        ending_t ending;
+        submit(world, &ending);
+        fake_request_t request;
+        fake_broker_expect(&world->brokers[0], world->client, &request);
+        fake_broker_answer(&world->brokers[0], &request, OK, "");
+        wait_for(world, &ending);
+        assert_int_equal(ending.code, 0);
+        florin_client_destroy(&world->client);
+    }
+    florin_client_destroy(&others[0]);
+    florin_client_destroy(&others[1]);
+    assert_int_equal(zmq_ctx_term(world->options.zmq_context), 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(gives_the_reply),
+        TEST(shares_a_context),
         TEST(tries_again_after_busy),
         TEST(gives_busy_when_the_time_is_up),
         TEST(never_says_not_begun_when_it_may_have),
