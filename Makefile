@@ -33,7 +33,7 @@ PKG_LIBS    = $(eval PKG_LIBS := $(shell pkg-config --libs $(PKGS)))$(PKG_LIBS)
 CPPFLAGS    = -D_GNU_SOURCE -DFLORIN_VERSION=\"$(VERSION)\" -I. -isystem $(BUILD)/proto $(PKG_CFLAGS)
 CFLAGS     := -std=c11 -g $(OPTIMISE) $(WARNINGS) $(HARDENING)
 COMPILE     = $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
-LINK        = $(CC) $(LINK_HARDENING) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(PKG_LIBS) -lpthread
+LINK        = $(CC) $(LINK_HARDENING) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(PKG_LIBS) -lpthread -lm
 
 # ---------------------------------------------------------------------------------- packages
 
@@ -84,6 +84,8 @@ $(BUILD)/lib/%.a:
 
 PROGRAMS := florin florin-broker florin-accounts florin-transactions florin-risk florin-admin
 BINARIES := $(PROGRAMS:%=$(BUILD)/bin/%)
+# What measures is built with the rest, and not installed.
+BENCH    := $(BUILD)/bin/florin-bench
 
 $(BUILD)/bin/florin-broker: $(BROKER_MAIN) $(BROKER) $(PROTO) $(LIB)
 $(BUILD)/bin/florin: $(call objects,client/cli/*.c) $(CLIENT)
@@ -93,8 +95,9 @@ $(BUILD)/bin/florin-transactions: $(call objects,workers/transactions/*.c)
 $(BUILD)/bin/florin-risk: $(call objects,workers/risk/*.c)
 $(BUILD)/bin/florin-accounts $(BUILD)/bin/florin-transactions $(BUILD)/bin/florin-risk: \
     $(WORKER) $(STORE) $(LEDGER) $(CLIENT)
+$(BENCH): $(call objects,bench/*.c) $(CLIENT)
 
-$(BINARIES):
+$(BINARIES) $(BENCH):
 	@mkdir -p $(@D)
 	@echo "  link     $@"
 	@$(LINK)
@@ -105,7 +108,7 @@ $(SHARED): $(CLIENT_O) $(PROTO_O) $(LIB_O)
 	@echo "  link     $@"
 	@$(CC) -shared -Wl,-soname,libflorin.so.0 $(filter-out -pie,$(LINK_HARDENING)) -o $@ $^ $(PKG_LIBS) -lpthread
 
-all: $(BINARIES) $(SHARED) ## build every program (the default)
+all: $(BINARIES) $(BENCH) $(SHARED) ## build every program (the default)
 .DEFAULT_GOAL := all
 
 $(BUILD)/obj/%.o: %.c $(PROTO_H) Makefile
