@@ -1,6 +1,8 @@
 /* The first half of a try: which ids lie where, lock and read them, load the ledger. */
 #include <stdlib.h>
 
+#include <string.h>
+
 #include "lib/clock.h"
 #include "store/batch.h"
 #include "store/windows.h"
@@ -303,18 +305,35 @@ static void load_accounts(florin_batch_t *self, const PGresult *rows)
     }
 }
 
+/* What posts or voids a pending transfer may inherit its reference. It is written in another round,
+ * which begins with freeing these rows. */
+static bool keep_reference(florin_batch_t *self, florin_transfer_t *transfer)
+{
+    if (!(transfer->flags & FLORIN_TRANSFER_FLAG_PENDING) || transfer->reference_bytes == 0)
+        return true;
+    char *kept = florin_arena_alloc(self->store->arena, transfer->reference_bytes);
+    if (!kept)
+        return false;
+    memcpy(kept, transfer->reference, transfer->reference_bytes);
+    transfer->reference = kept;
+    return true;
+}
+
 /* What became of a pending transfer counts as its debit account's shard tells it: that account is
  * locked. */
-static void load_transfers(florin_batch_t *self, size_t shard, const PGresult *rows)
+static bool load_transfers(florin_batch_t *self, size_t shard, const PGresult *rows)
 {
     for (int i = 0; i < PQntuples(rows); i++) {
         florin_entry_t entry;
         florin_row_entry(rows, i, &entry);
+        if (!keep_reference(self, &entry.transfer))
+            return false;
         (void)florin_ledger_load_entry(self->ledger, &entry.transfer, entry.result);
         if (entry.pending != FLORIN_PENDING_NONE &&
             florin_store_shard_of(self->store, entry.transfer.debit_account_id) == shard)
             (void)florin_ledger_load_pending(self->ledger, entry.transfer.id, entry.pending);
     }
+    return true;
 }
 
 /* An account that is not there needs no window. */
@@ -327,19 +346,22 @@ static void load_windows(florin_batch_t *self, const florin_part_t *part, const 
     }
 }
 
-/* What add_reads asked for, in the same order; returns what is overdue, if it was asked. */
-static const PGresult *load(florin_batch_t *self, size_t shard)
+/* What add_reads asked for, in the same order; `overdue` is what is, if it was asked. False when
+ * there is no memory. */
+static bool load(florin_batch_t *self, size_t shard, const PGresult **overdue)
 {
     const florin_session_t *session = &self->store->shards[shard];
     const florin_part_t *part = &self->parts[shard];
     size_t index = 2; /* after BEGIN and the hold */
     if (part->account_ids_count > 0)
         load_accounts(self, florin_session_result(session, index++));
-    if (part->transfer_ids_count > 0)
-        load_transfers(self, shard, florin_session_result(session, index++));
+    if (part->transfer_ids_count > 0 &&
+        !load_transfers(self, shard, florin_session_result(session, index++)))
+        return false;
     if (part->limits_count > 0)
         load_windows(self, part, florin_session_result(session, index++));
-    return looks_for_overdue(self) ? florin_session_result(session, index) : NULL;
+    *overdue = looks_for_overdue(self) ? florin_session_result(session, index) : NULL;
+    return true;
 }
 
 /* Of what is overdue, what holds something on accounts of this batch. */
@@ -375,18 +397,22 @@ static bool came_late(florin_batch_t *self)
     return false;
 }
 
+static florin_step_t no_memory(florin_batch_t *self)
+{
+    florin_error_t error;
+    florin_error_set(&error, FLORIN_ERROR_MEMORY, "no memory to read the batch");
+    florin_batch_fail(self, ~(florin_shards_t)0, &error);
+    return FLORIN_STEP_AGAIN;
+}
+
 florin_step_t florin_batch_read(florin_batch_t *self, florin_overdue_t *overdue,
                                 size_t *overdue_count)
 {
-    florin_error_t error;
     *overdue_count = 0;
     if (!read_ahead(self))
         return FLORIN_STEP_AGAIN;
-    if (!plan(self)) {
-        florin_error_set(&error, FLORIN_ERROR_MEMORY, "no memory to read the batch");
-        florin_batch_fail(self, ~(florin_shards_t)0, &error);
-        return FLORIN_STEP_AGAIN;
-    }
+    if (!plan(self))
+        return no_memory(self);
     if (!open_sessions(self))
         return FLORIN_STEP_AGAIN;
     self->now = florin_clock_unix_ns();
@@ -401,8 +427,8 @@ florin_step_t florin_batch_read(florin_batch_t *self, florin_overdue_t *overdue,
     const PGresult *found[FLORIN_SHARDS_MAX] = {NULL};
     florin_ledger_reset(self->ledger, self->now);
     for (size_t i = 0; i < self->store->shards_count; i++)
-        if (florin_shards_has(self->touched, i))
-            found[i] = load(self, i);
+        if (florin_shards_has(self->touched, i) && !load(self, i, &found[i]))
+            return no_memory(self);
     for (size_t i = 0; i < self->store->shards_count; i++)
         *overdue_count = own_overdue(self, found[i], overdue, *overdue_count);
     if (*overdue_count > 0)

@@ -1,4 +1,5 @@
 /* Transfers in two phases, limits, dry runs and lists, on three shards. */
+#include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -129,6 +130,35 @@ static void what_is_pending_is_posted_or_voided_over_all_shards(void **state)
                          FLORIN_TRANSFER_PENDING_TRANSFER_ALREADY_VOIDED);
     }
     check_books();
+}
+
+static void what_is_left_out_is_as_in_the_pending_one(void **state)
+{
+    (void)state;
+    static const char reference[] = "invoice 2026/11 of customer 4711";
+    for (size_t way = 0; way < SHARDS * SHARDS; way++) {
+        florin_id_t debit = open_on(way % SHARDS, 0), credit = open_on(way / SHARDS, 0);
+        florin_transfer_event_t event = pending(way / SHARDS, debit, credit, 100, 0);
+        event.transfer.reference = reference;
+        event.transfer.reference_bytes = sizeof reference - 1;
+        event.transfer.user_data = 77;
+        assert_int_equal(try_create(store, ledger, event), FLORIN_TRANSFER_CREATED);
+        event = resolving(way % SHARDS, event.transfer.id, POST, AMOUNT_MAX);
+        assert_int_equal(try_create(store, ledger, event), FLORIN_TRANSFER_CREATED);
+
+        florin_error_t error;
+        florin_entry_t entry;
+        size_t found;
+        assert_int_equal(
+            florin_store_lookup_transfers(store, &event.transfer.id, 1, &entry, &found, &error), 0);
+        assert_int_equal(found, 1);
+        assert_int_equal(entry.transfer.reference_bytes, sizeof reference - 1);
+        assert_memory_equal(entry.transfer.reference, reference, sizeof reference - 1);
+        assert_true(entry.transfer.debit_account_id == debit);
+        assert_true(entry.transfer.credit_account_id == credit);
+        assert_true(entry.transfer.user_data == 77);
+        assert_int_equal(entry.transfer.amount, 100);
+    }
 }
 
 static void a_pending_one_may_be_posted_in_its_own_batch(void **state)
@@ -482,6 +512,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_pending_is_posted_or_voided_over_all_shards),
+        cmocka_unit_test(what_is_left_out_is_as_in_the_pending_one),
         cmocka_unit_test(a_pending_one_may_be_posted_in_its_own_batch),
         cmocka_unit_test(what_is_not_there_is_remembered),
         cmocka_unit_test(closing_and_voiding_it_reopens),
@@ -493,5 +524,6 @@ int main(void)
         cmocka_unit_test(a_dry_run_says_what_then_happens),
         cmocka_unit_test(limits_change_and_are_kept),
     };
+    (void)mallopt(M_PERTURB, 0xa5); /* so that memory read after it was freed is found */
     return cmocka_run_group_tests_name("store/pending", tests, set_up, tear_down);
 }
