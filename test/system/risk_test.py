@@ -3,10 +3,11 @@ import concurrent.futures
 import itertools
 
 import wire
-from cluster import SystemTest, wait_for
+from cluster import SystemTest, uuid, wait_for
 from wire import pb
 
 EUR, CZK, JPY = 978, 203, 392
+ALL = (1 << 63) - 1  # of what is pending
 
 
 class RiskTest(SystemTest):
@@ -23,7 +24,7 @@ class RiskTest(SystemTest):
             self.cluster.admin("risk", "unset", currency)
         debit, credit = self.open()
         wait_for("the rules to be gone",
-                 lambda: self.pay(debit, credit, 10**12)[0] == "created")
+                 lambda: self.pay(debit, credit, 10**12) == ("created", []))
 
     def limit(self, *limits):
         self.cluster.admin("risk", "set", "EUR", *limits)
@@ -74,12 +75,98 @@ class RiskTest(SystemTest):
         self.cluster.admin("risk", "unset", "EUR")
         self.takes_effect(debit, credit, 10**9, "created")
 
-    def test_what_should_be_reviewed_is_declined_with_its_reason(self):
-        debit, credit = self.open()
+    def review(self, debit, credit):
+        """What is above 10.00 is to be reviewed, from now on."""
         self.limit("--review-above", "10.00")
-        self.takes_effect(debit, credit, 1001, "risk_declined")
-        self.assertEqual(self.pay(debit, credit, 1001), self.declined("amount_above_review"))
-        self.assertEqual(self.pay(debit, credit, 1000), ("created", []))
+        wait_for("a transfer to be held", lambda: self.hold(next(self.ids), debit, credit, 1001)
+                 .held_for_review, 10)
+
+    def hold(self, number, debit, credit, amount):
+        return self.client.transfer(wire.transfer(number, debit, credit, amount))[0]
+
+    def resolve(self, pending, flag, **fields):
+        """Posts or voids; the result's name."""
+        return wire.result_name(self.client.transfer(pb.Transfer(
+            id=wire.id_bytes(next(self.ids)), pending_id=wire.id_bytes(pending), flags=flag,
+            **fields))[0].result)
+
+    def post(self, pending):
+        return self.resolve(pending, pb.TRANSFER_FLAG_POST_PENDING_TRANSFER, amount=ALL)
+
+    def debits(self, account):
+        """Pending and posted."""
+        reply = self.client.call("accounts", lookup_accounts=pb.LookupAccountsRequest(
+            ids=[wire.id_bytes(account)]))
+        found, = reply.lookup_accounts.accounts
+        return found.debits_pending, found.debits_posted
+
+    def stored(self, number):
+        """A transfer and what became of it."""
+        reply = self.client.call("transactions", lookup_transfers=pb.LookupTransfersRequest(
+            ids=[wire.id_bytes(number)])).lookup_transfers
+        return reply.transfers[0], reply.pending[0].status
+
+    def test_what_should_be_reviewed_is_held(self):
+        debit, credit = self.open()
+        self.review(debit, credit)
+        before, _ = self.debits(debit)
+        number = next(self.ids)
+        outcome = self.hold(number, debit, credit, 1001)
+        self.assertEqual(wire.result_name(outcome.result), "created")
+        self.assertTrue(outcome.held_for_review)
+        self.assertEqual(list(outcome.reasons), [pb.RISK_REASON_AMOUNT_ABOVE_REVIEW])
+        self.assertEqual(self.debits(debit), (before + 1001, 0))
+        transfer, status = self.stored(number)
+        self.assertEqual(transfer.flags, pb.TRANSFER_FLAG_PENDING | pb.TRANSFER_FLAG_REVIEW)
+        self.assertEqual((transfer.timeout, status), (0, pb.PENDING_STATUS_OPEN))
+        again = self.hold(number, debit, credit, 1001)
+        self.assertEqual(wire.result_name(again.result), "exists")
+        self.assertTrue(again.held_for_review)
+        self.assertEqual(list(again.reasons), [])
+        self.assertEqual(again.timestamp, outcome.timestamp)
+        below = self.hold(next(self.ids), debit, credit, 1000)
+        self.assertFalse(below.held_for_review)
+        self.assertEqual(self.debits(debit), (before + 1001, 1000))
+
+    def test_what_was_held_is_posted_or_voided_once_and_never_expires(self):
+        debit, credit = self.open()
+        self.review(debit, credit)
+        posted, voided = next(self.ids), next(self.ids)
+        before, _ = self.debits(debit)
+        for number in posted, voided:
+            self.assertTrue(self.hold(number, debit, credit, 2000).held_for_review)
+        self.assertEqual(self.cluster.sql(debit % 2, f"""select count(*) from pending_transfers
+            where id in ('{uuid(posted)}', '{uuid(voided)}') and status = 1
+            and expires_at is null"""), [["2"]])
+        self.assertEqual(self.post(posted), "created")
+        self.assertEqual(self.debits(debit), (before + 2000, 2000))
+        self.assertEqual(self.post(posted), "pending_transfer_already_posted")
+        self.assertEqual(self.resolve(voided, pb.TRANSFER_FLAG_VOID_PENDING_TRANSFER), "created")
+        self.assertEqual(self.debits(debit), (before, 2000))
+        self.assertEqual(self.post(voided), "pending_transfer_already_voided")
+        again = self.hold(posted, debit, credit, 2000)
+        self.assertEqual(wire.result_name(again.result), "exists")
+        self.assertTrue(again.held_for_review)
+
+    def test_what_cannot_be_held_is_declined_with_its_reason(self):
+        debit, credit = self.open()
+        self.review(debit, credit)
+        self.assertEqual(self.pay(debit, credit, 1001, flags=pb.TRANSFER_FLAG_PENDING),
+                         self.declined("amount_above_review"))
+        outcomes = self.client.transfer(
+            wire.transfer(next(self.ids), debit, credit, 1, flags=pb.TRANSFER_FLAG_LINKED),
+            wire.transfer(next(self.ids), debit, credit, 1001))
+        self.assertEqual([wire.result_name(outcome.result) for outcome in outcomes],
+                         ["linked_event_failed", "risk_declined"])
+
+    def test_risk_being_away_keeps_nobody_from_posting_what_was_held(self):
+        debit, credit = self.open()
+        self.review(debit, credit)
+        number = next(self.ids)
+        self.assertTrue(self.hold(number, debit, credit, 1001).held_for_review)
+        with self.paused("risk-1"):
+            self.assertEqual(self.pay(debit, credit, 1)[0], "risk_unavailable")
+            self.assertEqual(self.post(number), "created")
 
     def test_a_blocked_account_neither_pays_nor_is_paid(self):
         debit, credit = self.open()
