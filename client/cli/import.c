@@ -1,7 +1,9 @@
 /* florin import, florin account import: a file, batch by batch, in constant memory.
  *
- * A batch is read and checked whole before any of it is sent, and while the one before is under
- * way. Ids make every repeat harmless: a file that stopped half-way is simply imported again. */
+ * A file that can be read twice is checked whole before any of it is sent; of one that can't, such
+ * as a pipe, each batch is. A batch is read while the one before is under way, and no chain is cut
+ * between two of them. Ids make every repeat harmless: a file that stopped half-way is simply
+ * imported again. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -23,9 +25,14 @@
 /* How often the progress is looked at while replies are awaited. */
 #define STEP_MS 100
 
-enum { OPTION_CHECK = 256 };
+enum { OPTION_CHECK = 256, OPTION_DRY_RUN };
 
+/* The first is for transfers only. */
 static const struct argp_option options[] = {
+    {"dry-run", OPTION_DRY_RUN, 0, 0,
+     "Ask what would happen, and change nothing. Each request is tried by itself against the books "
+     "as they are now",
+     0},
     {"batch", 'b', "ROWS", 0, "Rows of one request, 1 to 8190 (otherwise 8190)", 0},
     {"in-flight", 'f', "NUMBER", 0,
      "Requests under way at once, 1 to 16 (otherwise 1). With more than one, rows of different "
@@ -39,9 +46,11 @@ typedef struct import import_t;
 typedef struct {
     import_t *import;
     bool under_way;
-    size_t count;
-    row_t *rows;
-    union {
+    size_t count; /* of its rows */
+    size_t begun; /* rows behind them, read already: the next batch begins with those */
+    row_t *store; /* FLORIN_EVENTS_MAX */
+    row_t **rows; /* the rows in order; batches hand them to each other */
+    union {       /* of the rows, when sent */
         Florin__V1__Transfer **transfers;
         Florin__V1__Account **accounts;
     };
@@ -51,6 +60,7 @@ typedef struct {
 typedef struct {
     const char *noun, *service;
     const row_kind_t *kind;
+    const struct argp_option *options;
     Florin__V1__Request__OperationCase operation;
     Florin__V1__Reply__ResultCase result;
 } subject_t;
@@ -59,15 +69,20 @@ struct import {
     cli_t *cli;
     const subject_t *subject;
     const char *path, *batch_text, *in_flight_text;
-    bool check;
+    bool check, dry_run;
     uint64_t batch_rows, in_flight;
 
     csv_t csv;
     csv_record_t record;
     row_header_t header;
+    size_t chain_line, chain_rows;      /* of the chain being read: its first line, rows so far */
     batch_t batches[IN_FLIGHT_MAX + 1]; /* one more than are under way: it is being read */
+    batch_t *before;                    /* the batch read last, or NULL */
     size_t under_way;
+    bool sending;      /* or still checking */
+    bool chain_exists; /* that of the row whose reply is being taken */
     progress_t progress;
+    uint64_t requests;
     uint64_t rows, created, existed, refused; /* rows: read, or with a reply */
     size_t bad_rows;
     int code; /* the exit code so far; other than CLI_DONE stops reading */
@@ -89,6 +104,9 @@ static error_t parse(int key, char *value, struct argp_state *state)
     case OPTION_CHECK:
         self->check = true;
         return 0;
+    case OPTION_DRY_RUN:
+        self->dry_run = true;
+        return 0;
     case ARGP_KEY_ARG:
         if (self->path)
             argp_error(state, "one FILE at a time");
@@ -105,13 +123,37 @@ static error_t parse(int key, char *value, struct argp_state *state)
 /* ---------------------------------------------------------------------------------------- replies
  */
 
-static void take_row(import_t *self, const row_t *row, const ProtobufCBinaryData *id,
+/* Whether what the row asks for is there. A chain that was there before says so with its first row
+ * alone, which breaks it for the others; a row that exists further on broke a chain that is not. */
+static bool is_done(import_t *self, const char *name, bool begins, bool *existed)
+{
+    bool exists = strcmp(name, "exists") == 0;
+    if (begins)
+        self->chain_exists = exists;
+    *existed = begins ? exists : self->chain_exists && strcmp(name, "linked_event_failed") == 0;
+    return *existed || strcmp(name, "created") == 0;
+}
+
+static void tell_refused(import_t *self, const row_t *row, const ProtobufCBinaryData *id,
+                         const char *name, const char *advice)
+{
+    char text[FLORIN_ID_TEXT_BYTES];
+    progress_clear(&self->progress);
+    (void)fprintf(stderr, "florin: %s:%zu: %s %s: ", self->path, row->line, self->subject->noun,
+                  florin_id_format(ids_of(id), text));
+    if (self->dry_run) /* its id is not spent, whatever the advice says */
+        (void)fprintf(stderr, "would be refused: %s\n", name);
+    else if (strcmp(name, "exists") == 0)
+        (void)fprintf(stderr, "%s: it is there already, which breaks its chain\n", name);
+    else
+        (void)fprintf(stderr, "%s: %s\n", name, advice);
+}
+
+static void take_row(import_t *self, const row_t *row, bool begins, const ProtobufCBinaryData *id,
                      const Florin__V1__TransferResult *transfer,
                      const Florin__V1__AccountResult *account)
 {
-    bool done =
-        transfer ? refusal_none_transfer(transfer->result) : refusal_none_account(account->result);
-    char name[WIRE_NAME_BYTES], text[FLORIN_ID_TEXT_BYTES], advice[FLORIN_ERROR_MESSAGE_BYTES];
+    char name[WIRE_NAME_BYTES], advice[FLORIN_ERROR_MESSAGE_BYTES];
     if (transfer)
         (void)wire_enum_name(&florin__v1__create_transfer_result__descriptor, (int)transfer->result,
                              name);
@@ -119,8 +161,8 @@ static void take_row(import_t *self, const row_t *row, const ProtobufCBinaryData
         (void)wire_enum_name(&florin__v1__open_account_result__descriptor, (int)account->result,
                              name);
     self->rows++;
-    if (done) {
-        bool existed = strcmp(name, "exists") == 0;
+    bool existed;
+    if (is_done(self, name, begins, &existed)) {
         self->existed += existed;
         self->created += !existed;
         return;
@@ -135,9 +177,7 @@ static void take_row(import_t *self, const row_t *row, const ProtobufCBinaryData
             refusal_explain_transfer(transfer, advice, sizeof advice);
         else
             refusal_explain_account(account, advice, sizeof advice);
-        progress_clear(&self->progress);
-        (void)fprintf(stderr, "florin: %s:%zu: %s %s: %s: %s\n", self->path, row->line,
-                      self->subject->noun, florin_id_format(ids_of(id), text), name, advice);
+        tell_refused(self, row, id, name, advice);
     }
     self->refused++;
 }
@@ -157,8 +197,8 @@ static void on_reply(void *arg, const Florin__V1__Reply *reply, const florin_err
     batch->under_way = false;
     self->under_way--;
     char what[256];
-    (void)snprintf(what, sizeof what, "%s, lines %zu to %zu", self->path, batch->rows[0].line,
-                   batch->rows[batch->count - 1].line);
+    (void)snprintf(what, sizeof what, "%s, lines %zu to %zu", self->path, batch->rows[0]->line,
+                   batch->rows[batch->count - 1]->line);
     if (!reply || reply->status != FLORIN__V1__STATUS__STATUS_OK) {
         progress_clear(&self->progress);
         self->code = cli_judge(self->cli, what, reply, error);
@@ -168,12 +208,16 @@ static void on_reply(void *arg, const Florin__V1__Reply *reply, const florin_err
         self->code = cli_tell_nonsense(self->cli, what);
         return;
     }
+    const row_kind_t *kind = self->subject->kind;
+    bool begins = true;
     for (size_t i = 0; i < batch->count; i++) {
-        const row_t *row = &batch->rows[i];
-        if (self->subject->kind == &row_transfers)
-            take_row(self, row, &row->transfer.id, reply->create_transfers->results[i], NULL);
+        const row_t *row = batch->rows[i];
+        if (kind == &row_transfers)
+            take_row(self, row, begins, &row->transfer.id, reply->create_transfers->results[i],
+                     NULL);
         else
-            take_row(self, row, &row->account.id, NULL, reply->open_accounts->results[i]);
+            take_row(self, row, begins, &row->account.id, NULL, reply->open_accounts->results[i]);
+        begins = !row_is_linked(kind, row);
     }
 }
 
@@ -195,7 +239,14 @@ static void send_batch(import_t *self, batch_t *batch)
     Florin__V1__OpenAccountsRequest open = FLORIN__V1__OPEN_ACCOUNTS_REQUEST__INIT;
     Florin__V1__Request request = FLORIN__V1__REQUEST__INIT;
     request.operation_case = self->subject->operation;
-    if (self->subject->kind == &row_transfers) {
+    bool transfers = self->subject->kind == &row_transfers;
+    for (size_t i = 0; i < batch->count; i++)
+        if (transfers)
+            batch->transfers[i] = &batch->rows[i]->transfer;
+        else
+            batch->accounts[i] = &batch->rows[i]->account;
+    if (transfers) {
+        create.dry_run = self->dry_run;
         create.n_transfers = batch->count;
         create.transfers = batch->transfers;
         request.create_transfers = &create;
@@ -207,6 +258,7 @@ static void send_batch(import_t *self, batch_t *batch)
     florin_error_t error;
     batch->under_way = true;
     self->under_way++;
+    self->requests++;
     if (florin_client_submit(self->cli->client, self->subject->service, &request, on_reply, batch,
                              &error) != 0)
         on_reply(batch, NULL, &error);
@@ -228,32 +280,116 @@ static void tell_bad_row(import_t *self, const florin_error_t *error)
     self->bad_rows++;
 }
 
-/* Reads the next rows into a batch; false when the file has ended or reading makes no more sense.
- * Some of a batch's bad rows are told, so that they can be mended in one go. */
-static bool read_batch(import_t *self, batch_t *batch)
+/* Starts at the file's beginning; false when it has no header that can be used. */
+static bool read_header(import_t *self, FILE *file)
 {
     florin_error_t error;
-    batch->count = 0;
-    for (size_t n = 0; n < self->batch_rows && self->bad_rows < BAD_ROWS_TOLD_MAX; n++) {
+    csv_start(&self->csv, file);
+    progress_start(&self->progress, file);
+    int rc = csv_read(&self->csv, &self->record, &error);
+    if (rc == 0)
+        rc = florin_error_set(&error, FLORIN_ERROR_INVALID,
+                              "1: the file is empty: its first row "
+                              "names the columns");
+    else if (rc > 0)
+        rc = row_read_header(self->subject->kind, &self->record, &self->header, &error);
+    if (rc != 0)
+        tell_bad_row(self, &error);
+    return rc == 0;
+}
+
+/* Fails for the row with which a chain becomes longer than any request. */
+static int follow_chain(import_t *self, const row_t *row, florin_error_t *error)
+{
+    bool linked = row_is_linked(self->subject->kind, row);
+    if (self->chain_rows++ == 0)
+        self->chain_line = row->line;
+    bool too_long = linked && self->chain_rows == FLORIN_EVENTS_MAX;
+    if (!linked)
+        self->chain_rows = 0;
+    return too_long ? florin_error_set(error, FLORIN_ERROR_INVALID,
+                                       "%zu: the chain that begins here has more than %d rows, the "
+                                       "most that one request carries",
+                                       self->chain_line, FLORIN_EVENTS_MAX)
+                    : 0;
+}
+
+/* Where bad rows were left out, a chain may only seem to be open. */
+static void check_no_chain_is_open(import_t *self)
+{
+    florin_error_t error;
+    if (self->chain_rows == 0 || self->bad_rows > 0)
+        return;
+    (void)florin_error_set(&error, FLORIN_ERROR_INVALID,
+                           "%zu: the chain that begins here is still open where the file ends: a "
+                           "chain's last row is the first without the flag linked",
+                           self->chain_line);
+    tell_bad_row(self, &error);
+}
+
+/* Reads the next good row; false when the file has ended or reading makes no more sense. Some bad
+ * rows are told, so that they can be mended in one go. */
+static bool next_row(import_t *self, row_t *row)
+{
+    florin_error_t error;
+    while (self->bad_rows < BAD_ROWS_TOLD_MAX) {
         int rc = csv_read(&self->csv, &self->record, &error);
-        if (rc == 0)
+        if (rc == 0) {
+            check_no_chain_is_open(self);
             return false;
+        }
         if (rc < 0) { /* where the next row begins is not known any more */
             tell_bad_row(self, &error);
             return false;
         }
-        row_t *row = &batch->rows[batch->count];
-        if (row_read(self->subject->kind, &self->header, &self->record, row, &error) == 0) {
-            if (self->subject->kind == &row_transfers)
-                batch->transfers[batch->count] = &row->transfer;
-            else
-                batch->accounts[batch->count] = &row->account;
-            batch->count++;
-        } else {
-            tell_bad_row(self, &error);
-        }
+        rc = row_read(self->subject->kind, &self->header, &self->record, row, &error);
+        if (rc == 0)
+            rc = follow_chain(self, row, &error);
+        if (rc == 0)
+            return true;
+        tell_bad_row(self, &error);
     }
-    return self->bad_rows == 0;
+    return false;
+}
+
+/* Takes over the rows that the batch before, which is another, has read too many. */
+static size_t take_over(import_t *self, batch_t *batch)
+{
+    batch_t *before = self->before;
+    self->before = batch;
+    size_t count = before ? before->begun : 0;
+    for (size_t i = 0; i < count; i++) {
+        row_t **theirs = &before->rows[before->count + i], *row = *theirs;
+        *theirs = batch->rows[i];
+        batch->rows[i] = row;
+    }
+    return count;
+}
+
+/* Reads the next rows into a batch, and false when there are no more. It has as many as a request
+ * may, but ends with a chain, and where imported rows begin or end: a request has one kind of them.
+ * Only a chain that is longer than that fills a batch by itself. */
+static bool read_batch(import_t *self, batch_t *batch)
+{
+    const row_kind_t *kind = self->subject->kind;
+    size_t read = take_over(self, batch), taken = 0;
+    bool more = true;
+    batch->count = 0; /* of whole chains */
+    while (taken < FLORIN_EVENTS_MAX && (taken < self->batch_rows || batch->count == 0)) {
+        row_t *row = batch->rows[taken];
+        more = taken < read || next_row(self, row);
+        if (!more)
+            break;
+        read += taken == read;
+        if (taken > 0 && taken == batch->count &&
+            row_is_imported(kind, row) != row_is_imported(kind, batch->rows[0]))
+            break;
+        taken++;
+        if (!row_is_linked(kind, row))
+            batch->count = taken;
+    }
+    batch->begun = read - batch->count;
+    return more;
 }
 
 static batch_t *free_batch(import_t *self)
@@ -264,68 +400,124 @@ static batch_t *free_batch(import_t *self)
     return &self->batches[i];
 }
 
-static void run(import_t *self)
+static void check_rows(import_t *self, FILE *file)
 {
-    florin_error_t error;
-    int rc = csv_read(&self->csv, &self->record, &error);
-    if (rc == 0)
-        rc = florin_error_set(&error, FLORIN_ERROR_INVALID,
-                              "1: the file is empty: its first row "
-                              "names the columns");
-    else if (rc > 0)
-        rc = row_read_header(self->subject->kind, &self->record, &self->header, &error);
-    if (rc != 0)
-        tell_bad_row(self, &error);
-    for (bool more = rc == 0; more && self->code == CLI_DONE;) {
+    row_t *row = self->batches[0].rows[0];
+    if (!read_header(self, file))
+        return;
+    while (next_row(self, row)) {
+        self->rows++;
+        progress_show(&self->progress, self->rows, self->csv.bytes);
+    }
+    progress_clear(&self->progress);
+}
+
+static void send_rows(import_t *self, FILE *file)
+{
+    self->sending = true;
+    self->rows = 0;
+    for (bool more = read_header(self, file); more && self->code == CLI_DONE;) {
         batch_t *batch = free_batch(self);
         more = read_batch(self, batch);
         if (self->code != CLI_DONE || batch->count == 0)
             break;
-        if (self->check)
-            self->rows += batch->count;
-        else
-            send_batch(self, batch);
+        send_batch(self, batch);
         progress_show(&self->progress, self->rows, self->csv.bytes);
     }
     wait_for_replies(self, 0);
     progress_clear(&self->progress);
 }
 
+static void run(import_t *self, FILE *file)
+{
+    bool twice = file != stdin && fseek(file, 0, SEEK_SET) == 0; /* a pipe can't */
+    if (self->check || twice)
+        check_rows(self, file);
+    if (self->code != CLI_DONE || self->check)
+        return;
+    if (twice)
+        rewind(file);
+    send_rows(self, file);
+}
+
 /* ------------------------------------------------------------------------------- beginning, ending
  */
+
+static void print_summary_json(const import_t *self)
+{
+    json_t *object = json_object();
+    (void)json_object_set_new(object, "file", json_string(self->path));
+    (void)json_object_set_new(object, "rows", wire_uint64(self->rows));
+    (void)json_object_set_new(object, "created", wire_uint64(self->created));
+    (void)json_object_set_new(object, "existed", wire_uint64(self->existed));
+    (void)json_object_set_new(object, "refused", wire_uint64(self->refused));
+    if (self->dry_run)
+        (void)json_object_set_new(object, "dry_run", json_true());
+    cli_print_json(object);
+}
+
+/* Of what was sent. */
+static void print_counts(const import_t *self)
+{
+    char rows[PROGRESS_NUMBER_BYTES], created[PROGRESS_NUMBER_BYTES],
+        existed[PROGRESS_NUMBER_BYTES], refused[PROGRESS_NUMBER_BYTES],
+        requests[PROGRESS_NUMBER_BYTES];
+    (void)progress_number(self->rows, rows);
+    (void)progress_number(self->created, created);
+    (void)progress_number(self->existed, existed);
+    (void)progress_number(self->refused, refused);
+    if (!self->dry_run) {
+        (void)printf("%s: %s rows: %s created, %s existed, %s refused, in %.1f s\n", self->path,
+                     rows, created, existed, refused,
+                     (double)(florin_clock_ms() - self->progress.started_ms) / 1000);
+        return;
+    }
+    (void)printf("%s: %s rows: %s would be created, %s exist, %s would be refused; nothing was "
+                 "changed\n",
+                 self->path, rows, created, existed, refused);
+    if (self->requests > 1)
+        (void)printf("%s: these were %s requests, each tried by itself: none saw what another "
+                     "would do\n",
+                     self->path, progress_number(self->requests, requests));
+}
 
 static void print_summary(const import_t *self)
 {
     if (self->cli->json) {
-        json_t *object = json_object();
-        (void)json_object_set_new(object, "file", json_string(self->path));
-        (void)json_object_set_new(object, "rows", wire_uint64(self->rows));
-        (void)json_object_set_new(object, "created", wire_uint64(self->created));
-        (void)json_object_set_new(object, "existed", wire_uint64(self->existed));
-        (void)json_object_set_new(object, "refused", wire_uint64(self->refused));
-        cli_print_json(object);
+        print_summary_json(self);
         return;
     }
-    char rows[PROGRESS_NUMBER_BYTES], created[PROGRESS_NUMBER_BYTES],
-        existed[PROGRESS_NUMBER_BYTES], refused[PROGRESS_NUMBER_BYTES];
-    (void)progress_number(self->rows, rows);
+    char rows[PROGRESS_NUMBER_BYTES];
     if (self->refused > REFUSED_ROWS_TOLD_MAX)
         (void)fprintf(stderr, "florin: %s: %" PRIu64 " more rows were refused; --json lists all\n",
                       self->path, self->refused - REFUSED_ROWS_TOLD_MAX);
     if (self->check) {
         if (self->code == CLI_DONE)
-            (void)printf("%s: %s rows, all good; nothing was sent\n", self->path, rows);
+            (void)printf("%s: %s rows, all good; nothing was sent\n", self->path,
+                         progress_number(self->rows, rows));
         return;
     }
-    (void)printf("%s: %s rows: %s created, %s existed, %s refused, in %.1f s\n", self->path, rows,
-                 progress_number(self->created, created), progress_number(self->existed, existed),
-                 progress_number(self->refused, refused),
-                 (double)(florin_clock_ms() - self->progress.started_ms) / 1000);
+    if (self->sending)
+        print_counts(self);
     if (self->code != CLI_DONE)
         (void)fprintf(stderr,
-                      "florin: %s: not all was imported; %srun the same command again to go on: "
-                      "what is done counts as existing\n",
-                      self->path, self->bad_rows > 0 ? "mend the file and " : "");
+                      "florin: %s: %s; %srun the same command again to go on: what is done counts "
+                      "as existing\n",
+                      self->path, self->sending ? "not all was imported" : "nothing was sent",
+                      self->bad_rows > 0 ? "mend the file and " : "");
+}
+
+static int set_up_batch(import_t *self, batch_t *batch, florin_error_t *error)
+{
+    batch->import = self;
+    batch->store = calloc(FLORIN_EVENTS_MAX, sizeof *batch->store);
+    batch->rows = calloc(FLORIN_EVENTS_MAX, sizeof *batch->rows);
+    batch->transfers = calloc(FLORIN_EVENTS_MAX, sizeof *batch->transfers);
+    if (!batch->store || !batch->rows || !batch->transfers)
+        return florin_error_set(error, FLORIN_ERROR_MEMORY, "no memory for a batch");
+    for (size_t i = 0; i < FLORIN_EVENTS_MAX; i++)
+        batch->rows[i] = &batch->store[i];
+    return 0;
 }
 
 static int set_up(import_t *self, florin_error_t *error)
@@ -339,22 +531,22 @@ static int set_up(import_t *self, florin_error_t *error)
     if (rc == 0 && self->in_flight_text)
         rc = value_number(self->in_flight_text, "--in-flight", 1, IN_FLIGHT_MAX, &self->in_flight,
                           error);
-    for (size_t i = 0; rc == 0 && i <= self->in_flight; i++) {
-        batch_t *batch = &self->batches[i];
-        batch->import = self;
-        batch->rows = calloc(self->batch_rows, sizeof *batch->rows);
-        batch->transfers = calloc(self->batch_rows, sizeof *batch->transfers);
-        if (!batch->rows || !batch->transfers)
-            rc = florin_error_set(error, FLORIN_ERROR_MEMORY, "no memory for a batch");
-    }
+    if (rc == 0 && self->check && self->dry_run)
+        rc = florin_error_set(error, FLORIN_ERROR_INVALID,
+                              "--check sends nothing and --dry-run asks: give one of them");
+    for (size_t i = 0; rc == 0 && i <= self->in_flight; i++)
+        rc = set_up_batch(self, &self->batches[i], error);
     return rc;
 }
 
 static int import(cli_t *cli, const subject_t *subject, const char *doc, int argc, char **argv)
 {
     const struct argp_child children[] = {{&cli_common_argp, 0, NULL, 0}, {0}};
-    const struct argp argp = {
-        .options = options, .parser = parse, .args_doc = "FILE", .doc = doc, .children = children};
+    const struct argp argp = {.options = subject->options,
+                              .parser = parse,
+                              .args_doc = "FILE",
+                              .doc = doc,
+                              .children = children};
     import_t *self = calloc(1, sizeof *self);
     if (!self)
         return CLI_REFUSED;
@@ -374,12 +566,10 @@ static int import(cli_t *cli, const subject_t *subject, const char *doc, int arg
         self->code = cli_tell_usage(cli, &error);
         goto out;
     }
-    csv_start(&self->csv, file);
-    progress_start(&self->progress, file);
     if (!self->check)
         self->code = cli_connect(cli);
     if (self->code == CLI_DONE) {
-        run(self);
+        run(self, file);
         print_summary(self);
         if (self->code == CLI_DONE && self->refused > 0)
             self->code = CLI_REFUSED;
@@ -388,6 +578,7 @@ out:
     if (file && file != stdin)
         (void)fclose(file);
     for (size_t i = 0; i <= IN_FLIGHT_MAX; i++) {
+        free(self->batches[i].store);
         free(self->batches[i].rows);
         free(self->batches[i].transfers);
     }
@@ -401,15 +592,22 @@ int transfer_import(cli_t *cli, int argc, char **argv)
     static const subject_t subject = {.noun = "transfer",
                                       .service = "transactions",
                                       .kind = &row_transfers,
+                                      .options = options,
                                       .operation = FLORIN__V1__REQUEST__OPERATION_CREATE_TRANSFERS,
                                       .result = FLORIN__V1__REPLY__RESULT_CREATE_TRANSFERS};
-    return import(cli, &subject,
-                  "Make the transfers of a CSV file (\"-\" reads standard input).\v"
-                  "The first row names the columns, in any order: id, debit_account_id, "
-                  "credit_account_id, amount, currency, code, reference (the last may be left "
-                  "out).\n\n"
-                  "Importing a file again changes nothing: what is there counts as `existed`.",
-                  argc, argv);
+    return import(
+        cli, &subject,
+        "Make the transfers of a CSV file (\"-\" reads standard input).\v"
+        "The first row names the columns, in any order: id, debit_account_id, "
+        "credit_account_id, amount, currency, code, and if need be reference, flags, "
+        "pending_id, timeout (seconds), user_data, timestamp (with the flag imported).\n\n"
+        "Flags are names with | between: linked, pending, post_pending_transfer, "
+        "void_pending_transfer, balancing_debit, balancing_credit, closing_debit, "
+        "closing_credit, imported. An amount of max is as much as there is, where a row "
+        "posts or balances. A row that posts or voids may leave the accounts, amount, "
+        "currency and code empty.\n\n"
+        "Importing a file again changes nothing: what is there counts as `existed`.",
+        argc, argv);
 }
 
 int account_import(cli_t *cli, int argc, char **argv)
@@ -417,13 +615,15 @@ int account_import(cli_t *cli, int argc, char **argv)
     static const subject_t subject = {.noun = "account",
                                       .service = "accounts",
                                       .kind = &row_accounts,
+                                      .options = options + 1,
                                       .operation = FLORIN__V1__REQUEST__OPERATION_OPEN_ACCOUNTS,
                                       .result = FLORIN__V1__REPLY__RESULT_OPEN_ACCOUNTS};
     return import(cli, &subject,
                   "Open the accounts of a CSV file (\"-\" reads standard input).\v"
-                  "The first row names the columns, in any order: id, currency, code, flags, "
-                  "credit_limit (the last two may be left out). Flags are names with | between: "
-                  "debits_must_not_exceed_credits, credits_must_not_exceed_debits, history.\n\n"
+                  "The first row names the columns, in any order: id, currency, code, and if need "
+                  "be flags, credit_limit, user_data, timestamp (with the flag imported).\n\n"
+                  "Flags are names with | between: linked, debits_must_not_exceed_credits, "
+                  "credits_must_not_exceed_debits, history, imported, closed.\n\n"
                   "Importing a file again changes nothing: what is there counts as `existed`.",
                   argc, argv);
 }

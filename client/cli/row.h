@@ -7,7 +7,7 @@
 #include "lib/id.h"
 #include "lib/limits.h"
 
-#define ROW_COLUMNS_MAX 8
+#define ROW_COLUMNS_MAX 12
 
 /* One row, and the bytes that its message's fields point to. */
 typedef struct {
@@ -16,7 +16,7 @@ typedef struct {
         Florin__V1__Transfer transfer;
         Florin__V1__Account account;
     };
-    uint8_t ids[3][FLORIN_ID_BYTES];
+    uint8_t ids[5][FLORIN_ID_BYTES];
     char reference[FLORIN_REFERENCE_BYTES_MAX + 1];
 } row_t;
 
@@ -31,6 +31,11 @@ typedef struct {
 
 extern const row_kind_t row_transfers;
 extern const row_kind_t row_accounts;
+
+/* Whether the row stands or falls with the next one. */
+bool row_is_linked(const row_kind_t *kind, const row_t *row);
+/* Whether it brings its own timestamp. */
+bool row_is_imported(const row_kind_t *kind, const row_t *row);
 
 /* Where each column stands in the file; SIZE_MAX for one that is not there. */
 typedef struct {

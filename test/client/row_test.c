@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "client/cli/row.h"
+#include "lib/money.h"
 
 /* Reads a file of a header and one row; 0, or the error in *error. */
 static int read_text(const row_kind_t *kind, const char *text, row_t *row, florin_error_t *error)
@@ -116,6 +117,99 @@ static void refuses_wrong_rows(void **state)
     assert_int_equal(read_text(&row_transfers, text, &row, NULL), 0);
 }
 
+#define FULL                                                                                       \
+    "id,flags,pending_id,timeout,user_data,timestamp,amount,currency,code,debit_account_id,"       \
+    "credit_account_id\n"
+
+static void reads_all_of_a_transfer(void **state)
+{
+    (void)state;
+    row_t row = {0};
+    assert_int_equal(
+        read_text(&row_transfers, FULL "7,linked|pending,,60,9,,1.50,EUR,3,1,2\n", &row, NULL), 0);
+    assert_int_equal(row.transfer.flags, 1 | 2);
+    assert_int_equal(row.transfer.timeout, 60);
+    assert_int_equal(low(&row.transfer.user_data), 9);
+    assert_int_equal(row.transfer.pending_id.len, 0);
+    assert_int_equal(row.transfer.timestamp, 0);
+    assert_true(row_is_linked(&row_transfers, &row));
+    assert_false(row_is_imported(&row_transfers, &row));
+
+    assert_int_equal(read_text(&row_transfers,
+                               FULL "7,imported,,,,2026-11-22T18:04:22Z,1.50,EUR,3,1,2\n", &row,
+                               NULL),
+                     0);
+    assert_int_equal(row.transfer.timestamp, UINT64_C(1795370662000000000));
+    assert_int_equal(row.transfer.user_data.len, 0);
+    assert_int_equal(row.transfer.timeout, 0);
+    assert_false(row_is_linked(&row_transfers, &row));
+    assert_true(row_is_imported(&row_transfers, &row));
+}
+
+static void leaves_to_the_pending_transfer_what_is_empty(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        uint64_t amount;
+        size_t ids_len;
+        uint32_t ledger, code;
+    } vectors[] = {
+        {FULL "7,post_pending_transfer,6,,,,,,,,\n", FLORIN_AMOUNT_MAX, 0, 0, 0},
+        {FULL "7,post_pending_transfer,6,,,,max,,,,\n", FLORIN_AMOUNT_MAX, 0, 0, 0},
+        {FULL "7,post_pending_transfer,6,,,,max,EUR,,,\n", FLORIN_AMOUNT_MAX, 0, 978, 0},
+        {FULL "7,post_pending_transfer,6,,,,0,EUR,,,\n", 0, 0, 978, 0},
+        {FULL "7,post_pending_transfer,6,,,,1.50,EUR,3,1,2\n", 150, 16, 978, 3},
+        {FULL "7,void_pending_transfer,6,,,,,,,,\n", 0, 0, 0, 0},
+        {FULL "7,void_pending_transfer,6,,,,1.50,EUR,3,1,2\n", 150, 16, 978, 3},
+    };
+    for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++) {
+        row_t row = {0};
+        assert_int_equal(read_text(&row_transfers, vectors[i].text, &row, NULL), 0);
+        assert_int_equal(low(&row.transfer.pending_id), 6);
+        assert_int_equal(row.transfer.amount, vectors[i].amount);
+        assert_int_equal(row.transfer.ledger, vectors[i].ledger);
+        assert_int_equal(row.transfer.code, vectors[i].code);
+        assert_int_equal(row.transfer.debit_account_id.len, vectors[i].ids_len);
+        assert_int_equal(row.transfer.credit_account_id.len, vectors[i].ids_len);
+    }
+    static const char *const balancing[] = {FULL "7,balancing_debit,,,,,max,EUR,3,1,2\n",
+                                            FULL "7,pending|balancing_credit,,,,,max,EUR,3,1,2\n"};
+    for (size_t i = 0; i < sizeof balancing / sizeof *balancing; i++) {
+        row_t row = {0};
+        assert_int_equal(read_text(&row_transfers, balancing[i], &row, NULL), 0);
+        assert_int_equal(row.transfer.amount, FLORIN_AMOUNT_MAX);
+    }
+}
+
+static void refuses_what_does_not_go_together(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *message;
+    } wrong[] = {
+        {FULL "7,review,,,,,1,EUR,3,1,2\n", "2: flags: \"review\" is none"},
+        {FULL "7,,,,,,max,EUR,3,1,2\n", "2: amount: \"max\" is for rows that post or balance"},
+        {FULL "7,pending,,,,,max,EUR,3,1,2\n", "2: amount: \"max\" is for"},
+        {FULL "7,void_pending_transfer,6,,,,max,,,,\n", "2: amount: \"max\" is for"},
+        {FULL "7,balancing_debit,,,,,,EUR,3,1,2\n", "2: amount: \"\" is no amount"},
+        {FULL "7,balancing_debit,,,,,max,,3,1,2\n", "2: currency: \"\" is no currency"},
+        {FULL "7,post_pending_transfer,6,,,,1.50,,,,\n",
+         "2: currency: it is needed to read the amount \"1.50\""},
+        {FULL "7,post_pending_transfer,,,,,,,,,\n", "2: pending_id: \"\" is no id"},
+        {FULL "7,pending,6,,,,1,EUR,3,1,2\n", "2: pending_id: only a row with the flag post_"},
+        {FULL "7,,,,,,1,EUR,,1,2\n", "2: code: "},
+        {FULL "7,,,,,,1,EUR,3,,2\n", "2: debit_account_id: "},
+        {FULL "7,pending,,4294967296,,,1,EUR,3,1,2\n", "2: timeout: "},
+        {FULL "7,,,,x,,1,EUR,3,1,2\n", "2: user_data: \"x\" is no id"},
+        {FULL "7,,,,,2026-11-22,1,EUR,3,1,2\n", "2: timestamp: only a row with the flag imported"},
+        {FULL "7,imported,,,,,1,EUR,3,1,2\n", "2: timestamp: \"\" is no time"},
+        {FULL "7,imported,,,,monday,1,EUR,3,1,2\n", "2: timestamp: \"monday\" is no time"},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        refuse(&row_transfers, wrong[i].text, wrong[i].message);
+}
+
 static void reads_an_account(void **state)
 {
     (void)state;
@@ -137,14 +231,32 @@ static void reads_an_account(void **state)
            "2: flags: \"pending\" is none");
     refuse(&row_accounts, "id,currency,code,flags\n7,EUR,3,|\n", "2: flags: \"\" is none");
     refuse(&row_accounts, "id,currency,code,credit_limit\n7,EUR,3,x\n", "2: credit_limit: ");
+
+    assert_int_equal(read_text(&row_accounts,
+                               "id,currency,code,flags,user_data,timestamp\n"
+                               "7,EUR,3,linked|imported|closed,9,5\n",
+                               &row, NULL),
+                     0);
+    assert_int_equal(row.account.flags, 1 | 16 | 32);
+    assert_int_equal(low(&row.account.user_data), 9);
+    assert_int_equal(row.account.timestamp, 5);
+    assert_true(row_is_linked(&row_accounts, &row));
+    assert_true(row_is_imported(&row_accounts, &row));
+    refuse(&row_accounts, "id,currency,code,timestamp\n7,EUR,3,5\n",
+           "2: timestamp: only a row with the flag imported");
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_a_transfer),      cmocka_unit_test(takes_columns_in_any_order),
-        cmocka_unit_test(refuses_wrong_headers), cmocka_unit_test(refuses_wrong_rows),
+        cmocka_unit_test(reads_a_transfer),
+        cmocka_unit_test(takes_columns_in_any_order),
+        cmocka_unit_test(refuses_wrong_headers),
+        cmocka_unit_test(refuses_wrong_rows),
         cmocka_unit_test(reads_an_account),
+        cmocka_unit_test(reads_all_of_a_transfer),
+        cmocka_unit_test(leaves_to_the_pending_transfer_what_is_empty),
+        cmocka_unit_test(refuses_what_does_not_go_together),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
