@@ -11,7 +11,6 @@
 #include "workers/transactions/transactions.h"
 
 #define RESOLVE_MS 1000
-#define EXPIRE_MS  250
 /* Batches of pending transfers that are released in one go, before requests have their turn. */
 #define EXPIRE_BATCHES_MAX 8
 
@@ -136,7 +135,6 @@ static void expire(florin_transactions_t *self)
             florin_log(FLORIN_LOG_DEBUG, "expire_failed", "%s", error.message);
     if (all > 0)
         florin_log(FLORIN_LOG_INFO, "expired", "released %zu pending transfers", all);
-    self->expire_ms = florin_clock_ms() + EXPIRE_MS;
 }
 
 static void resolve(florin_transactions_t *self)
@@ -154,8 +152,7 @@ static void resolve(florin_transactions_t *self)
 static void idle(void *state)
 {
     florin_transactions_t *self = state;
-    if (florin_clock_ms() >= self->expire_ms)
-        expire(self);
+    expire(self);
     if (florin_clock_ms() >= self->resolve_ms)
         resolve(self);
 }

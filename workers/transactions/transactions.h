@@ -23,7 +23,6 @@ typedef struct {
     florin_ledger_t *ledger;
     florin_verdicts_t verdicts;
     uint64_t resolve_ms; /* when to look for prepared transactions next */
-    uint64_t expire_ms;  /* when to look for pending transfers whose time is up */
     florin_transfer_event_t events[FLORIN_BATCH_EVENTS_MAX];
     Florin__V1__Transfer *wires[FLORIN_BATCH_EVENTS_MAX]; /* the messages behind `events` */
     florin_transfer_outcome_t outcomes[FLORIN_BATCH_EVENTS_MAX];
