@@ -377,6 +377,13 @@ static size_t own_overdue(const florin_batch_t *self, const PGresult *rows,
     return count;
 }
 
+/* Whether an account that was left to the pending transfer is not loaded. (One that the event names
+ * and the pending transfer does not have is for the ledger to refuse.) */
+static bool misses(const florin_batch_t *self, florin_id_t left, florin_id_t pending)
+{
+    return left == 0 && !florin_ledger_account(self->ledger, pending);
+}
+
 /* A pending transfer that came between reading ahead and locking: its accounts are not locked. */
 static bool came_late(florin_batch_t *self)
 {
@@ -387,8 +394,8 @@ static bool came_late(florin_batch_t *self)
             leaves_out(transfer) ? florin_ledger_find_transfer(self->ledger, transfer->pending_id)
                                  : NULL;
         if (pending && pending->pending == FLORIN_PENDING_OPEN &&
-            (!florin_ledger_account(self->ledger, pending->transfer.debit_account_id) ||
-             !florin_ledger_account(self->ledger, pending->transfer.credit_account_id))) {
+            (misses(self, transfer->debit_account_id, pending->transfer.debit_account_id) ||
+             misses(self, transfer->credit_account_id, pending->transfer.credit_account_id))) {
             florin_error_set(&self->conflict, FLORIN_ERROR_CONFLICT,
                              "a pending transfer came at the same moment");
             return true;

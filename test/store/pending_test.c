@@ -176,6 +176,25 @@ static void a_pending_one_may_be_posted_in_its_own_batch(void **state)
     check_books();
 }
 
+/* With the other account left out, which is then the pending transfer's. */
+static void an_account_that_is_not_the_pending_ones_is_refused(void **state)
+{
+    (void)state;
+    florin_id_t debit = open_on(0, 0), credit = open_on(1, 0), other = open_on(2, 0);
+    florin_transfer_event_t event = pending(1, debit, credit, 5, 0);
+    assert_int_equal(try_create(store, ledger, event), FLORIN_TRANSFER_CREATED);
+    florin_transfer_event_t post = resolving(0, event.transfer.id, POST, AMOUNT_MAX);
+    post.transfer.credit_account_id = other;
+    assert_int_equal(try_create(store, ledger, post),
+                     FLORIN_TRANSFER_PENDING_TRANSFER_HAS_DIFFERENT_CREDIT_ACCOUNT_ID);
+    post.transfer.credit_account_id = 0;
+    post.transfer.debit_account_id = other;
+    assert_int_equal(try_create(store, ledger, post),
+                     FLORIN_TRANSFER_PENDING_TRANSFER_HAS_DIFFERENT_DEBIT_ACCOUNT_ID);
+    post.transfer.debit_account_id = 0;
+    assert_int_equal(try_create(store, ledger, post), FLORIN_TRANSFER_CREATED);
+}
+
 static void what_is_not_there_is_remembered(void **state)
 {
     (void)state;
@@ -514,6 +533,7 @@ int main(void)
         cmocka_unit_test(what_is_pending_is_posted_or_voided_over_all_shards),
         cmocka_unit_test(what_is_left_out_is_as_in_the_pending_one),
         cmocka_unit_test(a_pending_one_may_be_posted_in_its_own_batch),
+        cmocka_unit_test(an_account_that_is_not_the_pending_ones_is_refused),
         cmocka_unit_test(what_is_not_there_is_remembered),
         cmocka_unit_test(closing_and_voiding_it_reopens),
         cmocka_unit_test(an_expired_one_can_not_be_posted_and_is_released_once),
