@@ -1,6 +1,5 @@
 /* The first half of a try: which ids lie where, lock and read them, load the ledger. */
 #include <stdlib.h>
-
 #include <string.h>
 
 #include "lib/clock.h"
