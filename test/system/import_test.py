@@ -1,4 +1,4 @@
-"""Files of accounts and transfers from end to end: every column, chains, imported rows, dry runs."""
+"""Files of accounts and transfers: every column, chains, imported rows, dry runs."""
 import itertools
 import pathlib
 import subprocess
@@ -13,7 +13,7 @@ LINKED, PENDING, POST, VOID, IMPORTED = 1, 2, 4, 8, 256
 
 
 def row(number, debit="", credit="", amount="", **more):
-    """A line of a file with all columns. Rows that name no accounts leave currency and code, too."""
+    """A line of a file with all columns. One without accounts has no currency and code either."""
     own = {"currency": "EUR", "code": 7} if debit else {}
     values = {"id": number, "debit_account_id": debit, "credit_account_id": credit,
               "amount": amount, **own, **more}
@@ -135,7 +135,8 @@ class ImportTest(SystemTest):
         bank, ada = self.open()
         chains = [self.chain(length, bank, ada) for length in (2, 2, 1, 3, 7, 1, 4, 2)]
         rows = list(itertools.chain(*chains))
-        for options in ((), ("--batch", "3"), ("--batch", "1"), ("--batch", "4", "--in-flight", "3")):
+        for options in ((), ("--batch", "3"), ("--batch", "1"),
+                        ("--batch", "4", "--in-flight", "3")):
             refused, counts = self.bring_in(*rows, options=options)
             self.assertEqual((refused, counts[0], counts[3]), ({}, len(rows), 0), options)
         self.assertEqual(self.moved(ada), len(rows))
@@ -220,14 +221,14 @@ class ImportTest(SystemTest):
         for _ in range(2):
             refused, counts = self.bring_in(*rows, options=dry, exit_code=1)
             self.assertEqual((refused, counts), ({broke: "exceeds_credits"}, (4, 2, 1, 1)))
-        # Each request is tried against the books as they are now: the second does not see the first.
+        # Each request is tried by itself: the second does not see what the first would do.
         refused, counts = self.bring_in(*rows, options=(*dry, "--batch", "2"), exit_code=1)
         self.assertEqual(refused, {spend: "exceeds_credits", broke: "exceeds_credits"})
         self.assertEqual((self.balance(poor), self.balance(ben)), (0, 100))
 
         done = self.florin("import", self.file(*rows), *dry, "--batch", "2", exit_code=1)
-        self.assertIn("4 rows: 1 would be created, 1 exist, 2 would be refused; nothing was changed",
-                      done.stdout)
+        self.assertIn("4 rows: 1 would be created, 1 exist, 2 would be refused; "
+                      "nothing was changed", done.stdout)
         self.assertIn("2 requests, each tried by itself", done.stdout)
         self.assertIn(f"file.csv:5: transfer {broke}: would be refused: exceeds_credits\n",
                       done.stderr)
