@@ -12,6 +12,7 @@
 
 #include "florin/v1/florin.pb-c.h"
 #include "lib/error.h"
+#include "lib/id.h"
 
 typedef struct florin_client florin_client_t;
 
@@ -69,6 +70,12 @@ FLORIN_API int florin_client_submit(florin_client_t *self, const char *service,
  * while requests are under way. */
 FLORIN_API size_t florin_client_process(florin_client_t *self, uint32_t timeout_ms);
 FLORIN_API int florin_client_fd(const florin_client_t *self);
+
+/* The id of the one transfer that reverses transfer `id`: whoever reverses it, and how often, makes
+ * the same. It is BLAKE2b, 16 bytes of it, over the 15 bytes "florin reversal" and the id's 16, its
+ * low 10 bits replaced by the slot of the account that `id` credits, as that is the one the
+ * reversal debits. docs/decisions/reversal.md says what else a reversal is made of. */
+FLORIN_API florin_id_t florin_reversal_id(florin_id_t id, florin_id_t credit_account_id);
 
 /* A status's name in lower case without its prefix: "busy". Static. */
 FLORIN_API const char *florin_status_name(Florin__V1__Status status);
