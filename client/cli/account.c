@@ -5,6 +5,7 @@
 
 #include "client/cli/cli.h"
 #include "client/cli/ids.h"
+#include "client/cli/lookup.h"
 #include "client/cli/refusal.h"
 #include "client/cli/values.h"
 #include "client/cli/wire.h"
@@ -14,7 +15,15 @@
 /* ------------------------------------------------------------------------------------------ open
  */
 
-enum { OPTION_DEBITS_BOUND = 256, OPTION_CREDITS_BOUND, OPTION_LIMIT, OPTION_HISTORY, OPTION_USER };
+enum {
+    OPTION_DEBITS_BOUND = 256,
+    OPTION_CREDITS_BOUND,
+    OPTION_LIMIT,
+    OPTION_HISTORY,
+    OPTION_CLOSED,
+    OPTION_TIMESTAMP,
+    OPTION_USER
+};
 
 static const struct argp_option open_options[] = {
     {"currency", 'u', "CODE", 0, "Currency, such as EUR (required)", 0},
@@ -25,13 +34,17 @@ static const struct argp_option open_options[] = {
     {"credits-must-not-exceed-debits", OPTION_CREDITS_BOUND, 0, 0,
      "The same for the other side, as for an asset", 0},
     {"credit-limit", OPTION_LIMIT, "AMOUNT", 0, "How far that bound may be crossed, 100.00", 0},
-    {"history", OPTION_HISTORY, 0, 0, "Keep the balances after every transfer", 0},
+    {"history", OPTION_HISTORY, 0, 0, "Let `account balance --at` tell the balances of any moment",
+     0},
+    {"closed", OPTION_CLOSED, 0, 0, "Let no money move on it", 0},
+    {"timestamp", OPTION_TIMESTAMP, "TIME", 0,
+     "Import it, as opened then; of several, each 1 ns after the one before", 0},
     {"user-data", OPTION_USER, "ID", 0, "16 bytes of your own, as a UUID or number", 0},
     {0}};
 
 typedef struct {
     cli_t *cli;
-    const char *currency, *code, *credit_limit, *user_data;
+    const char *currency, *code, *credit_limit, *user_data, *timestamp;
     uint32_t flags;
     size_t count;
     char **texts;
@@ -62,6 +75,13 @@ static error_t parse_open(int key, char *value, struct argp_state *state)
     case OPTION_HISTORY:
         self->flags |= FLORIN__V1__ACCOUNT_FLAG__ACCOUNT_FLAG_HISTORY;
         return 0;
+    case OPTION_CLOSED:
+        self->flags |= FLORIN__V1__ACCOUNT_FLAG__ACCOUNT_FLAG_CLOSED;
+        return 0;
+    case OPTION_TIMESTAMP:
+        self->flags |= FLORIN__V1__ACCOUNT_FLAG__ACCOUNT_FLAG_IMPORTED;
+        self->timestamp = value;
+        return 0;
     case OPTION_USER:
         self->user_data = value;
         return 0;
@@ -91,6 +111,8 @@ static int read_account(const arguments_t *arguments, Florin__V1__Account *accou
     if (rc == 0 && arguments->credit_limit)
         rc = florin_money_parse(arguments->credit_limit, "--credit-limit", currency,
                                 &account->credit_limit, error);
+    if (rc == 0 && arguments->timestamp)
+        rc = value_time_parse(arguments->timestamp, "--timestamp", &account->timestamp, error);
     florin_id_t id;
     if (rc == 0 && arguments->user_data) {
         rc = florin_id_parse(arguments->user_data, "--user-data", &id, error);
@@ -105,21 +127,19 @@ static int read_account(const arguments_t *arguments, Florin__V1__Account *accou
     return 0;
 }
 
-static void tell_opened(cli_t *cli, const ProtobufCBinaryData *id,
+static void tell_opened(cli_t *cli, const Florin__V1__Account *account,
                         const Florin__V1__AccountResult *result)
 {
-    char text[FLORIN_ID_TEXT_BYTES], what[64], name[WIRE_NAME_BYTES],
-        advice[FLORIN_ERROR_MESSAGE_BYTES];
-    (void)wire_enum_name(&florin__v1__open_account_result__descriptor, (int)result->result, name);
-    (void)snprintf(what, sizeof what, "account %s", florin_id_format(ids_of(id), text));
+    bool done = refusal_none_account(result->result);
+    char what[IDS_NAME_BYTES], name[WIRE_NAME_BYTES];
     if (cli->json)
-        cli_print_json(refusal_account_json(id, result));
-    else if (refusal_none_account(result->result))
-        (void)printf("%s: %s\n", what, name);
-    if (refusal_none_account(result->result))
-        return;
-    refusal_explain_account(result, advice, sizeof advice);
-    cli_tell(cli, what, name, "%s", advice);
+        cli_print_json(refusal_account_json(&account->id, result));
+    else if (done)
+        (void)printf("%s: %s\n", ids_name("account", ids_of(&account->id), what),
+                     wire_enum_name(&florin__v1__open_account_result__descriptor,
+                                    (int)result->result, name));
+    if (!done)
+        refusal_tell_account(cli, account, result);
 }
 
 static int open_accounts(cli_t *cli, const ids_t *ids, const Florin__V1__Account *template)
@@ -133,6 +153,8 @@ static int open_accounts(cli_t *cli, const ids_t *ids, const Florin__V1__Account
     for (size_t i = 0; i < ids->count; i++) {
         accounts[i] = *template;
         accounts[i].id = ids->wire[i];
+        if (template->timestamp) /* which rises along a request */
+            accounts[i].timestamp += i;
         list[i] = &accounts[i];
     }
     Florin__V1__OpenAccountsRequest open = FLORIN__V1__OPEN_ACCOUNTS_REQUEST__INIT;
@@ -144,20 +166,18 @@ static int open_accounts(cli_t *cli, const ids_t *ids, const Florin__V1__Account
     code = cli_call(cli, "accounts", &request, "account open", &reply);
     if (code != CLI_DONE)
         goto out;
-    if (reply->result_case != FLORIN__V1__REPLY__RESULT_OPEN_ACCOUNTS ||
-        reply->open_accounts->n_results != ids->count) {
+    if (reply->open_accounts->n_results != ids->count) {
         code = cli_tell_nonsense(cli, "account open");
         goto out;
     }
     for (size_t i = 0; i < ids->count; i++) {
         const Florin__V1__AccountResult *result = reply->open_accounts->results[i];
-        tell_opened(cli, &ids->wire[i], result);
+        tell_opened(cli, list[i], result);
         if (!refusal_none_account(result->result))
             code = CLI_REFUSED;
     }
 out:
-    if (reply)
-        florin__v1__reply__free_unpacked(reply, NULL);
+    florin__v1__reply__free_unpacked(reply, NULL);
     free(list);
     free(accounts);
     return code;
@@ -239,13 +259,9 @@ static int print_accounts(cli_t *cli, const ids_t *ids,
                 cli_print_json(wire_json(&account->base));
             else
                 print_account(account);
-            continue;
+        } else {
+            code = lookup_tell_no_account(cli, ids_of(&ids->wire[i]));
         }
-        char text[FLORIN_ID_TEXT_BYTES], what[64];
-        (void)snprintf(what, sizeof what, "account %s",
-                       florin_id_format(ids_of(&ids->wire[i]), text));
-        cli_tell(cli, what, "not_found", "there is none; `florin account open` opens it");
-        code = CLI_REFUSED;
     }
     return code;
 }
@@ -259,20 +275,11 @@ int account_show(cli_t *cli, int argc, char **argv)
                          &ids);
     if (code != CLI_DONE)
         return code;
-    Florin__V1__LookupAccountsRequest lookup = FLORIN__V1__LOOKUP_ACCOUNTS_REQUEST__INIT;
-    lookup.n_ids = ids.count;
-    lookup.ids = ids.wire;
-    Florin__V1__Request request = FLORIN__V1__REQUEST__INIT;
-    request.operation_case = FLORIN__V1__REQUEST__OPERATION_LOOKUP_ACCOUNTS;
-    request.lookup_accounts = &lookup;
     Florin__V1__Reply *reply;
-    code = cli_call(cli, "accounts", &request, "account show", &reply);
+    code = lookup_accounts(cli, ids.wire, ids.count, "account show", &reply);
     if (code == CLI_DONE)
-        code = reply->result_case == FLORIN__V1__REPLY__RESULT_LOOKUP_ACCOUNTS
-                   ? print_accounts(cli, &ids, reply->lookup_accounts)
-                   : cli_tell_nonsense(cli, "account show");
-    if (reply)
-        florin__v1__reply__free_unpacked(reply, NULL);
+        code = print_accounts(cli, &ids, reply->lookup_accounts);
+    florin__v1__reply__free_unpacked(reply, NULL);
     ids_clear(&ids);
     return code;
 }

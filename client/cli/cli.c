@@ -109,6 +109,15 @@ int cli_judge(cli_t *self, const char *what, const Florin__V1__Reply *reply,
     return unreachable(reply->status) ? CLI_UNREACHABLE : CLI_REFUSED;
 }
 
+/* A result has the number of the operation that it answers. No operation asks for the broker's
+ * status. */
+static bool fits(const Florin__V1__Request *request, const Florin__V1__Reply *reply)
+{
+    int operation = (int)request->operation_case;
+    return (int)reply->result_case ==
+           (operation ? operation : (int)FLORIN__V1__REPLY__RESULT_BROKER_STATUS);
+}
+
 int cli_call(cli_t *self, const char *service, const Florin__V1__Request *request, const char *what,
              Florin__V1__Reply **reply)
 {
@@ -118,7 +127,12 @@ int cli_call(cli_t *self, const char *service, const Florin__V1__Request *reques
         return code;
     florin_error_t error = {0};
     (void)!florin_client_call(self->client, service, request, reply, &error);
-    code = cli_judge(self, what, *reply, &error);
+    if (what)
+        code = cli_judge(self, what, *reply, &error);
+    else if (error.code != 0 || (*reply)->status != FLORIN__V1__STATUS__STATUS_OK)
+        code = CLI_REFUSED;
+    if (code == CLI_DONE && !fits(request, *reply))
+        code = what ? cli_tell_nonsense(self, what) : CLI_REFUSED;
     if (code != CLI_DONE && *reply) {
         florin__v1__reply__free_unpacked(*reply, NULL);
         *reply = NULL;

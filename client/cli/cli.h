@@ -27,9 +27,9 @@ void cli_parse(const struct argp *argp, int argc, char **argv, void *input);
 /* Makes the client if there is none. CLI_DONE, or the exit code after telling the error. */
 int cli_connect(cli_t *self) FLORIN_MUST_USE;
 
-/* One request and its reply: CLI_DONE and *reply with status OK, to be freed with
- * florin__v1__reply__free_unpacked; or the exit code after telling the error. `what` begins the
- * error's sentence: "transfer 7". */
+/* One request and its reply: CLI_DONE and *reply with status OK and the result that was asked for,
+ * to be freed with florin__v1__reply__free_unpacked; or NULL and the exit code after telling the
+ * error. `what` begins the error's sentence: "transfer 7"; without it nothing is told. */
 int cli_call(cli_t *self, const char *service, const Florin__V1__Request *request, const char *what,
              Florin__V1__Reply **reply) FLORIN_MUST_USE;
 
@@ -52,10 +52,17 @@ void cli_print_json(json_t *object);
 /* The commands. Each gets its own arguments; argv[0] is its whole name, "florin account open". */
 int account_open(cli_t *cli, int argc, char **argv);
 int account_show(cli_t *cli, int argc, char **argv);
+int account_balance(cli_t *cli, int argc, char **argv);
+int account_limit(cli_t *cli, int argc, char **argv);
+int account_list(cli_t *cli, int argc, char **argv);
 int account_import(cli_t *cli, int argc, char **argv);
 int statement(cli_t *cli, int argc, char **argv);
 int transfer_create(cli_t *cli, int argc, char **argv);
+int transfer_post(cli_t *cli, int argc, char **argv);
+int transfer_void(cli_t *cli, int argc, char **argv);
+int transfer_reverse(cli_t *cli, int argc, char **argv);
 int transfer_show(cli_t *cli, int argc, char **argv);
+int transfer_list(cli_t *cli, int argc, char **argv);
 int transfer_import(cli_t *cli, int argc, char **argv);
 int trial_balance(cli_t *cli, int argc, char **argv);
 int status(cli_t *cli, int argc, char **argv);

@@ -79,6 +79,13 @@ florin_id_t ids_of(const ProtobufCBinaryData *wire)
     return wire->len == FLORIN_ID_BYTES ? florin_id_from_bytes(wire->data) : 0;
 }
 
+char *ids_name(const char *noun, florin_id_t id, char *text)
+{
+    char number[FLORIN_ID_TEXT_BYTES];
+    (void)snprintf(text, IDS_NAME_BYTES, "%s %s", noun, florin_id_format(id, number));
+    return text;
+}
+
 ProtobufCBinaryData ids_field(florin_id_t id, uint8_t *bytes)
 {
     florin_id_to_bytes(id, bytes);

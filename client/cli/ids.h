@@ -25,6 +25,11 @@ int ids_parse(cli_t *cli, int argc, char **argv, const char *doc, ids_t *ids) FL
 /* The id in a message's field; 0 for an empty one. */
 florin_id_t ids_of(const ProtobufCBinaryData *wire);
 
+#define IDS_NAME_BYTES 64
+
+/* "transfer 7", for `noun` and that id. `text` holds IDS_NAME_BYTES. Returns text. */
+char *ids_name(const char *noun, florin_id_t id, char *text);
+
 /* Writes the id into `bytes` (16 of them) and returns a field that points there. */
 ProtobufCBinaryData ids_field(florin_id_t id, uint8_t *bytes);
 

@@ -13,8 +13,15 @@ static const struct {
     {"account", "open", account_open},
     {"account", "show", account_show},
     {"account", "statement", statement},
+    {"account", "balance", account_balance},
+    {"account", "limit", account_limit},
+    {"account", "list", account_list},
     {"account", "import", account_import},
+    {"transfer", "post", transfer_post},
+    {"transfer", "void", transfer_void},
+    {"transfer", "reverse", transfer_reverse},
     {"transfer", "show", transfer_show},
+    {"transfer", "list", transfer_list},
     {"transfer", NULL, transfer_create},
     {"import", NULL, transfer_import},
     {"trial-balance", NULL, trial_balance},
@@ -28,11 +35,18 @@ static const char help[] =
     "Commands:\n"
     "  account open [ID...]        open accounts\n"
     "  account show ID...          show accounts and their balances\n"
+    "  account balance ID          show an account's balances, now or at a moment\n"
+    "  account limit ID AMOUNT     set an account's credit limit\n"
     "  account statement ID        list what moved on an account\n"
+    "  account list                list accounts\n"
     "  account import FILE.csv     open many accounts\n"
     "  transfer DEBIT CREDIT AMOUNT CURRENCY\n"
-    "                              move money between two accounts\n"
+    "                              move money between two accounts, or reserve it\n"
+    "  transfer post PENDING_ID    move what a pending transfer reserved\n"
+    "  transfer void PENDING_ID    release it\n"
+    "  transfer reverse ID         move a transfer's money back, once\n"
     "  transfer show ID...         show transfers, also refused ones\n"
+    "  transfer list               list transfers\n"
     "  import FILE.csv             make many transfers\n"
     "  trial-balance               sum up all books and compare debits with credits\n"
     "  status                      show the broker's pools, queues and workers\n"
