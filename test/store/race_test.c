@@ -4,8 +4,9 @@
  * ids from one small pool, at about the same place of it: so the same transfer is sent by several,
  * at the same moment. One id in four is contested: each thread means another transfer by it, on
  * other accounts, so that no lock keeps them apart, only the uniqueness of ids. A fourth thread
- * draws the trial balance all the while.
- * FLORIN_SEED repeats a run as far as threads let it. */
+ * draws the trial balance all the while. The same threads then post, void and sweep the same
+ * pending transfers, around the moment at which these expire, and try posts dry. FLORIN_SEED
+ * repeats a run as far as threads let it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -15,12 +16,14 @@
 /* cmocka wants those above first. */
 #include <cmocka.h>
 #include <pthread.h>
+#include <time.h>
 
 #include "lib/clock.h"
 #include "test/store/support/books.h"
 #include "test/store/support/servers.h"
 
 enum { SHARDS = 3, THREADS = 3, ACCOUNTS = 60, POOL = 1000, BATCHES = 120, EVENTS_MAX = 8 };
+enum { PENDINGS = 300, EARLY_NS = 400000000, LATE_NS = 300000000 };
 
 static atomic_uint created[POOL]; /* how often a transfer was said to be created */
 static atomic_uint told[POOL];    /* how often it was said to be there */
@@ -197,6 +200,172 @@ static void test_stores_race(void **state)
     check_books();
 }
 
+/* --------------------------------------------------------------------- the same pending transfers
+ */
+
+static atomic_uint resolved[PENDINGS]; /* how often one was said to be posted or voided */
+static atomic_uint expired;            /* how many sweeps said that they released */
+static uint64_t expiry;                /* when the first of them expires */
+static pthread_barrier_t begun;        /* the threads', and the one that starts them */
+
+static florin_id_t pending_id(size_t number)
+{
+    return id_on(number * 7 % SHARDS, 5000 + number);
+}
+
+/* Around the expiry; few accounts, so that the same ones are locked again and again. */
+static florin_transfer_event_t pending_transfer(size_t number)
+{
+    florin_transfer_event_t event = transfer(pending_id(number), account_id(number % 5),
+                                             account_id(5 + number % 4), 1 + number);
+    event.transfer.flags = FLORIN_TRANSFER_FLAG_PENDING;
+    event.transfer.timeout_s = 1;
+    return event;
+}
+
+/* Posts or voids one, with or without its accounts. */
+static florin_transfer_event_t resolving(size_t number, florin_id_t id, uint64_t *random)
+{
+    florin_transfer_event_t event = pending_transfer(number);
+    bool posts = next(random) % 2;
+    event.transfer.id = id;
+    event.transfer.pending_id = pending_id(number);
+    event.transfer.timeout_s = 0;
+    event.transfer.flags = posts ? FLORIN_TRANSFER_FLAG_POST_PENDING_TRANSFER
+                                 : FLORIN_TRANSFER_FLAG_VOID_PENDING_TRANSFER;
+    if (next(random) % 2)
+        event.transfer.debit_account_id = 0;
+    if (next(random) % 2)
+        event.transfer.credit_account_id = 0;
+    return event;
+}
+
+/* What a post of a pending transfer may be told here. */
+static bool is_known(int result)
+{
+    return result == FLORIN_TRANSFER_CREATED ||
+           result == FLORIN_TRANSFER_PENDING_TRANSFER_ALREADY_POSTED ||
+           result == FLORIN_TRANSFER_PENDING_TRANSFER_ALREADY_VOIDED ||
+           result == FLORIN_TRANSFER_PENDING_TRANSFER_EXPIRED || result == FLORIN_ERROR_CONFLICT;
+}
+
+/* What would happen if it were sent: balances that can be. */
+static bool try_dry(florin_store_t *store, florin_ledger_t *ledger, florin_transfer_event_t event)
+{
+    florin_transfer_outcome_t outcome;
+    florin_error_t error;
+    int result = florin_store_try_transfers(store, ledger, &event, &outcome, 1, NULL, 0, &error);
+    if (result != 0)
+        return result == FLORIN_ERROR_CONFLICT;
+    bool right = is_known((int)outcome.result);
+    for (size_t i = 0; i < florin_ledger_changed_count(ledger); i++) {
+        const florin_balances_t *b = &florin_ledger_changed(ledger, i)->balances;
+        right = right && b->debits_pending <= PENDINGS * PENDINGS &&
+                b->credits_pending <= PENDINGS * PENDINGS;
+    }
+    return right;
+}
+
+static bool resolve_one(florin_store_t *store, florin_ledger_t *ledger, size_t number,
+                        florin_id_t id, uint64_t *random)
+{
+    florin_transfer_event_t event = resolving(number, id, random);
+    if (next(random) % 4 == 0 && !try_dry(store, ledger, event))
+        return false;
+    int result = try_create(store, ledger, event);
+    if (result == FLORIN_TRANSFER_CREATED)
+        atomic_fetch_add(&resolved[number], 1);
+    return is_known(result);
+}
+
+/* Each goes through them in an order of its own, and all in time. */
+static void *resolve_and_sweep(void *arg)
+{
+    uint64_t random = seed + 100 + (uintptr_t)arg;
+    florin_store_t *store = open_store();
+    florin_ledger_t *ledger = florin_ledger_new();
+    florin_error_t error;
+    bool right = florin_store_connect(store, &error) == 0;
+    pthread_barrier_wait(&begun); /* once all are connected, ... */
+    pthread_barrier_wait(&begun); /* ... the transfers are made */
+    for (uint64_t n = 0; right && florin_clock_unix_ns() < expiry + LATE_NS; n++) {
+        size_t released = 0;
+        if (florin_clock_unix_ns() < expiry - EARLY_NS) {
+            nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+            continue;
+        }
+        if (n % 16 == 15)
+            right = florin_store_expire(store, ledger, &released, &error) == 0;
+        else
+            right = resolve_one(store, ledger, next(&random) % PENDINGS,
+                                id_on(n % SHARDS, 100000 * (2 + (uintptr_t)arg) + n), &random);
+        atomic_fetch_add(&expired, (unsigned)released);
+    }
+    if (!right)
+        fprintf(stderr, "resolver %u: what should not happen\n", (unsigned)(uintptr_t)arg);
+    florin_ledger_destroy(&ledger);
+    florin_store_destroy(&store);
+    return right ? NULL : (void *)1;
+}
+
+/* Once each, whoever it was. */
+static void assert_resolved_once(florin_store_t *store)
+{
+    size_t posted_or_voided = 0, swept = 0;
+    for (size_t i = 0; i < PENDINGS; i++) {
+        florin_id_t id = pending_id(i);
+        florin_entry_t entry;
+        florin_error_t error;
+        size_t count;
+        assert_int_equal(florin_store_lookup_transfers(store, &id, 1, &entry, &count, &error), 0);
+        assert_int_equal(count, 1);
+        bool by_hand =
+            entry.pending == FLORIN_PENDING_POSTED || entry.pending == FLORIN_PENDING_VOIDED;
+        assert_true(by_hand || entry.pending == FLORIN_PENDING_EXPIRED);
+        assert_int_equal(resolved[i], by_hand);
+        posted_or_voided += by_hand;
+        swept += !by_hand;
+    }
+    printf("%zu posted or voided, %zu expired, %u of them by sweeps\n", posted_or_voided, swept,
+           expired);
+    assert_true(expired <= swept);
+}
+
+static void test_resolvers_race(void **state)
+{
+    (void)state;
+    pthread_t threads[THREADS];
+    florin_store_t *store = open_store();
+    florin_ledger_t *ledger = florin_ledger_new();
+    static florin_transfer_event_t events[PENDINGS];
+    static florin_transfer_outcome_t outcomes[PENDINGS];
+    florin_error_t error;
+    size_t released;
+    bool any = false;
+    for (size_t i = 0; i < PENDINGS; i++)
+        events[i] = pending_transfer(i);
+    assert_int_equal(pthread_barrier_init(&begun, NULL, THREADS + 1), 0);
+    for (uintptr_t i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, resolve_and_sweep, (void *)i), 0);
+    pthread_barrier_wait(&begun);
+    create(store, ledger, events, PENDINGS, outcomes);
+    expiry = outcomes[0].timestamp + UINT64_C(1000000000);
+    pthread_barrier_wait(&begun);
+    for (size_t i = 0; i < THREADS; i++) {
+        void *failed;
+        pthread_join(threads[i], &failed);
+        any = any || failed;
+    }
+    pthread_barrier_destroy(&begun);
+    assert_false(any);
+    assert_int_equal(florin_store_expire(store, ledger, &released, &error), 0);
+    atomic_fetch_add(&expired, (unsigned)released);
+    assert_resolved_once(store);
+    florin_ledger_destroy(&ledger);
+    florin_store_destroy(&store);
+    check_books();
+}
+
 /* The same accounts, opened by all at the same moment: one of them does. */
 static void *open_same(void *arg)
 {
@@ -272,6 +441,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_stores_race),
+        cmocka_unit_test(test_resolvers_race),
         cmocka_unit_test(test_openers_race),
     };
     return cmocka_run_group_tests(tests, start, stop);
