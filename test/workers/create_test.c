@@ -51,6 +51,8 @@ bool florin_verdicts_reasons(const florin_verdicts_t *self, size_t index,
     assert_ptr_equal(event, &worker->events[index]);
     assert_ptr_equal(outcome, &worker->outcomes[index]);
     *reasons = florin_arena_calloc(in, 1, sizeof(**reasons));
+    if (!*reasons)
+        return false;
     (*reasons)[0] = FLORIN__V1__RISK_REASON__RISK_REASON_DEBIT_ACCOUNT_BLOCKED;
     *count = 1;
     return true;
@@ -89,6 +91,24 @@ int florin_store_create_transfers(florin_store_t *self, florin_ledger_t *ledger,
 
 static size_t tried;
 
+/* The accounts 1 and on, as many as there are events: each pays the one before. */
+static void move_accounts(florin_ledger_t *ledger, size_t count)
+{
+    florin_transfer_event_t event = {.transfer = {.amount = 5, .ledger = 978, .code = 1}};
+    florin_transfer_outcome_t outcome;
+    florin_ledger_reset(ledger, 1000);
+    for (size_t i = 1; i <= count + 1; i++)
+        assert_true(florin_ledger_load_account(
+            ledger, &(florin_account_t){
+                        .id = i, .ledger = 978, .code = 1, .timestamp = 1, .timestamp_last = 1}));
+    for (size_t i = 0; i < count; i++) {
+        event.transfer.id = i + 1;
+        event.transfer.debit_account_id = i + 2;
+        event.transfer.credit_account_id = i + 1;
+        assert_true(florin_ledger_create_transfers(ledger, &event, 1, &outcome));
+    }
+}
+
 /* Holds every transfer for review. */
 int florin_store_try_transfers(florin_store_t *self, florin_ledger_t *ledger,
                                const florin_transfer_event_t *events,
@@ -98,6 +118,7 @@ int florin_store_try_transfers(florin_store_t *self, florin_ledger_t *ledger,
 {
     assert_true(!self && ledger && limits && limits_count == 0);
     tried += count;
+    move_accounts(ledger, count);
     for (size_t i = 0; i < count; i++)
         outcomes[i] = (florin_transfer_outcome_t){.timestamp = events[i].transfer.amount,
                                                   .held_for_review = true};
@@ -279,6 +300,78 @@ static void test_dry_runs(void **state)
     florin_ledger_destroy(&worker->ledger);
 }
 
+/* Those moved, as they would be; none when there is nothing to do. */
+static void test_a_dry_run_shows_the_accounts(void **state)
+{
+    (void)state;
+    request(0, 3, 100);
+    request(1, 0, 0);
+    bodies[0].dry_run = bodies[1].dry_run = true;
+    worker->ledger = florin_ledger_new();
+    move_accounts(worker->ledger, 1); /* of the batch before */
+    florin_transactions_try(worker, calls, CALLS, arena);
+    expect_created(0, 3, 100);
+    const Florin__V1__CreateTransfersReply *reply = replies[0].create_transfers;
+    assert_int_equal(reply->n_accounts, 4);
+    for (size_t i = 0; i < 4; i++) {
+        const Florin__V1__Account *moved = reply->accounts[i];
+        uint8_t id = moved->id.data[15];
+        assert_true(id >= 1 && id <= 4);
+        assert_int_equal(moved->debits_posted, id > 1 ? 5 : 0);
+        assert_int_equal(moved->credits_posted, id < 4 ? 5 : 0);
+    }
+    expect_created(1, 0, 0);
+    assert_int_equal(replies[1].create_transfers->n_accounts, 0);
+    florin_ledger_destroy(&worker->ledger);
+}
+
+/* One that is expired, one with a bad field, and one that is neither. */
+static void test_dry_runs_fail_alone(void **state)
+{
+    (void)state;
+    static const Florin__V1__RequestContext context = {.ttl_ms = 5};
+    for (size_t i = 0; i < 3; i++) {
+        request(i, 2, 100);
+        bodies[i].dry_run = true;
+    }
+    calls[0].context = &context;
+    calls[0].deadline_ms = 1;
+    transfers[1][1].code = UINT16_MAX + 1;
+    worker->ledger = florin_ledger_new();
+    florin_transactions_try(worker, calls, CALLS, arena);
+    assert_int_equal(tried, 2);
+    expect(0, FLORIN__V1__STATUS__STATUS_EXPIRED,
+           "not begun: it had 5 ms to live, and waited longer for its turn");
+    expect(1, FLORIN__V1__STATUS__STATUS_BAD_REQUEST,
+           "transfers[1].code: 65536; it is at most 65535");
+    expect_created(2, 2, 100);
+    florin_ledger_destroy(&worker->ledger);
+}
+
+/* However little room there is: a whole reply, or none. */
+static void test_a_dry_run_needs_room(void **state)
+{
+    (void)state;
+    size_t refused = 0;
+    worker->ledger = florin_ledger_new();
+    for (size_t room = 128; refused == 0 || replies[0].status != FLORIN__V1__STATUS__STATUS_OK;
+         room += 16) {
+        florin_arena_destroy(&arena);
+        arena = florin_arena_new(room);
+        florin__v1__reply__init(&replies[0]);
+        request(0, 2, 100);
+        bodies[0].dry_run = true;
+        florin_transactions_try(worker, calls, CALLS, arena);
+        bool whole = replies[0].status == FLORIN__V1__STATUS__STATUS_OK;
+        assert_true(whole || replies[0].status == FLORIN__V1__STATUS__STATUS_TOO_LARGE);
+        assert_true(whole == (replies[0].result_case != FLORIN__V1__REPLY__RESULT__NOT_SET));
+        refused += !whole;
+    }
+    assert_int_not_equal(refused, 0);
+    assert_int_equal(replies[0].create_transfers->n_accounts, 3);
+    florin_ledger_destroy(&worker->ledger);
+}
+
 static void test_other_operations_cost_nothing(void **state)
 {
     (void)state;
@@ -302,6 +395,9 @@ int main(void)
         BATCH(test_all_fail_with_the_batch),
         BATCH(test_refusals_say_why),
         BATCH(test_dry_runs),
+        BATCH(test_a_dry_run_shows_the_accounts),
+        BATCH(test_dry_runs_fail_alone),
+        BATCH(test_a_dry_run_needs_room),
         BATCH(test_other_operations_cost_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
