@@ -8,6 +8,7 @@
 #include <time.h>
 /* cmocka wants those above first. */
 #include <cmocka.h>
+#include <pthread.h>
 
 #include "lib/clock.h"
 #include "lib/id.h"
@@ -193,6 +194,50 @@ static void an_account_that_is_not_the_pending_ones_is_refused(void **state)
                      FLORIN_TRANSFER_PENDING_TRANSFER_HAS_DIFFERENT_DEBIT_ACCOUNT_ID);
     post.transfer.debit_account_id = 0;
     assert_int_equal(try_create(store, ledger, post), FLORIN_TRANSFER_CREATED);
+}
+
+static void *create_post(void *events)
+{
+    static florin_transfer_outcome_t outcomes[3];
+    florin_store_t *own = open_store();
+    florin_ledger_t *own_ledger = florin_ledger_new();
+    create(own, own_ledger, events, 3, outcomes);
+    florin_ledger_destroy(&own_ledger);
+    florin_store_destroy(&own);
+    return &outcomes[2];
+}
+
+/* A lock that is in its way keeps a batch between the two. */
+static void one_that_comes_between_reading_ahead_and_locking_is_posted_once(void **state)
+{
+    (void)state;
+    florin_id_t gate = open_on(0, 0), debit = open_on(1, 0), credit = open_on(2, 0);
+    florin_transfer_event_t event = pending(2, debit, credit, 5, 0);
+    florin_transfer_event_t events[] = {transfer(new_id(0), gate, debit, 0),
+                                        transfer(new_id(0), gate, credit, 0),
+                                        resolving(2, event.transfer.id, POST, AMOUNT_MAX)};
+    char sql[128], id[FLORIN_ID_TEXT_BYTES];
+    pthread_t thread;
+    void *outcome;
+    snprintf(sql, sizeof sql, "BEGIN; SELECT FROM accounts WHERE id = '%s' FOR UPDATE",
+             florin_id_format_uuid(gate, id));
+    PGconn *keeper = PQconnectdb(servers_shard(0));
+    PQclear(PQexec(keeper, sql));
+    assert_int_equal(pthread_create(&thread, NULL, create_post, events), 0);
+    uint64_t until_ms = florin_clock_ms() + 10000;
+    while (strcmp(servers_ask(servers_shard(0), "SELECT count(*) FROM pg_stat_activity"
+                                                " WHERE wait_event_type = 'Lock'"),
+                  "0") == 0)
+        assert_true(florin_clock_ms() < until_ms);
+    assert_int_equal(try_create(store, ledger, event), FLORIN_TRANSFER_CREATED);
+    assert_int_equal(try_create(store, ledger, resolving(0, event.transfer.id, POST, AMOUNT_MAX)),
+                     FLORIN_TRANSFER_CREATED);
+    PQfinish(keeper);
+    pthread_join(thread, &outcome);
+    assert_int_equal(((florin_transfer_outcome_t *)outcome)->result,
+                     FLORIN_TRANSFER_PENDING_TRANSFER_ALREADY_POSTED);
+    assert_balances(debit, 0, 5, 0, 0);
+    check_books();
 }
 
 static void what_is_not_there_is_remembered(void **state)
@@ -534,6 +579,7 @@ int main(void)
         cmocka_unit_test(what_is_left_out_is_as_in_the_pending_one),
         cmocka_unit_test(a_pending_one_may_be_posted_in_its_own_batch),
         cmocka_unit_test(an_account_that_is_not_the_pending_ones_is_refused),
+        cmocka_unit_test(one_that_comes_between_reading_ahead_and_locking_is_posted_once),
         cmocka_unit_test(what_is_not_there_is_remembered),
         cmocka_unit_test(closing_and_voiding_it_reopens),
         cmocka_unit_test(an_expired_one_can_not_be_posted_and_is_released_once),
