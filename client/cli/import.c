@@ -36,7 +36,7 @@ static const struct argp_option options[] = {
     {"batch", 'b', "ROWS", 0, "Rows of one request, 1 to 8190 (otherwise 8190)", 0},
     {"in-flight", 'f', "NUMBER", 0,
      "Requests under way at once, 1 to 16 (otherwise 1). With more than one, rows of different "
-     "requests may be carried out in another order than the file's",
+     "requests may be carried out in another order than the file's, but for imported ones",
      0},
     {"check", OPTION_CHECK, 0, 0, "Only read and check the file; send nothing", 0},
     {0}};
@@ -79,8 +79,9 @@ struct import {
     batch_t batches[IN_FLIGHT_MAX + 1]; /* one more than are under way: it is being read */
     batch_t *before;                    /* the batch read last, or NULL */
     size_t under_way;
-    bool sending;      /* or still checking */
-    bool chain_exists; /* that of the row whose reply is being taken */
+    bool sending;       /* or still checking */
+    bool sent_imported; /* the last batch has imported rows */
+    bool chain_exists;  /* that of the row whose reply is being taken */
     progress_t progress;
     uint64_t requests;
     uint64_t rows, created, existed, refused; /* rows: read, or with a reply */
@@ -134,32 +135,52 @@ static bool is_done(import_t *self, const char *name, bool begins, bool *existed
     return *existed || strcmp(name, "created") == 0;
 }
 
-static void tell_refused(import_t *self, const row_t *row, const ProtobufCBinaryData *id,
-                         const char *name, const char *advice)
+static bool of_transfers(const import_t *self)
 {
-    char text[FLORIN_ID_TEXT_BYTES];
+    return self->subject->kind == &row_transfers;
+}
+
+static void print_refused(const import_t *self, const row_t *row, const Florin__V1__Reply *reply,
+                          size_t i)
+{
+    json_t *object =
+        of_transfers(self)
+            ? refusal_transfer_json(&row->transfer.id, reply->create_transfers->results[i])
+            : refusal_account_json(&row->account.id, reply->open_accounts->results[i]);
+    (void)json_object_set_new(object, "line", json_integer((json_int_t)row->line));
+    cli_print_json(object);
+}
+
+static void tell_refused(import_t *self, const row_t *row, const Florin__V1__Reply *reply, size_t i,
+                         const char *name)
+{
+    const ProtobufCBinaryData *id = of_transfers(self) ? &row->transfer.id : &row->account.id;
+    char text[FLORIN_ID_TEXT_BYTES], advice[FLORIN_ERROR_MESSAGE_BYTES];
+    if (strcmp(name, "exists") == 0)
+        (void)snprintf(advice, sizeof advice, "it is there already, which breaks its chain");
+    else if (of_transfers(self))
+        refusal_explain_transfer(reply->create_transfers->results[i], advice, sizeof advice);
+    else
+        refusal_explain_account(reply->open_accounts->results[i], advice, sizeof advice);
     progress_clear(&self->progress);
     (void)fprintf(stderr, "florin: %s:%zu: %s %s: ", self->path, row->line, self->subject->noun,
                   florin_id_format(ids_of(id), text));
     if (self->dry_run) /* its id is not spent, whatever the advice says */
         (void)fprintf(stderr, "would be refused: %s\n", name);
-    else if (strcmp(name, "exists") == 0)
-        (void)fprintf(stderr, "%s: it is there already, which breaks its chain\n", name);
     else
         (void)fprintf(stderr, "%s: %s\n", name, advice);
 }
 
-static void take_row(import_t *self, const row_t *row, bool begins, const ProtobufCBinaryData *id,
-                     const Florin__V1__TransferResult *transfer,
-                     const Florin__V1__AccountResult *account)
+static void take_row(import_t *self, const row_t *row, bool begins, const Florin__V1__Reply *reply,
+                     size_t i)
 {
-    char name[WIRE_NAME_BYTES], advice[FLORIN_ERROR_MESSAGE_BYTES];
-    if (transfer)
-        (void)wire_enum_name(&florin__v1__create_transfer_result__descriptor, (int)transfer->result,
-                             name);
+    char name[WIRE_NAME_BYTES];
+    if (of_transfers(self))
+        (void)wire_enum_name(&florin__v1__create_transfer_result__descriptor,
+                             (int)reply->create_transfers->results[i]->result, name);
     else
-        (void)wire_enum_name(&florin__v1__open_account_result__descriptor, (int)account->result,
-                             name);
+        (void)wire_enum_name(&florin__v1__open_account_result__descriptor,
+                             (int)reply->open_accounts->results[i]->result, name);
     self->rows++;
     bool existed;
     if (is_done(self, name, begins, &existed)) {
@@ -167,18 +188,10 @@ static void take_row(import_t *self, const row_t *row, bool begins, const Protob
         self->created += !existed;
         return;
     }
-    if (self->cli->json) {
-        json_t *object =
-            transfer ? refusal_transfer_json(id, transfer) : refusal_account_json(id, account);
-        (void)json_object_set_new(object, "line", json_integer((json_int_t)row->line));
-        cli_print_json(object);
-    } else if (self->refused < REFUSED_ROWS_TOLD_MAX) {
-        if (transfer)
-            refusal_explain_transfer(transfer, advice, sizeof advice);
-        else
-            refusal_explain_account(account, advice, sizeof advice);
-        tell_refused(self, row, id, name, advice);
-    }
+    if (self->cli->json)
+        print_refused(self, row, reply, i);
+    else if (self->refused < REFUSED_ROWS_TOLD_MAX)
+        tell_refused(self, row, reply, i, name);
     self->refused++;
 }
 
@@ -186,8 +199,8 @@ static size_t results_count(const import_t *self, const Florin__V1__Reply *reply
 {
     if (reply->result_case != self->subject->result)
         return 0;
-    return self->subject->kind == &row_transfers ? reply->create_transfers->n_results
-                                                 : reply->open_accounts->n_results;
+    return of_transfers(self) ? reply->create_transfers->n_results
+                              : reply->open_accounts->n_results;
 }
 
 static void on_reply(void *arg, const Florin__V1__Reply *reply, const florin_error_t *error)
@@ -208,16 +221,11 @@ static void on_reply(void *arg, const Florin__V1__Reply *reply, const florin_err
         self->code = cli_tell_nonsense(self->cli, what);
         return;
     }
-    const row_kind_t *kind = self->subject->kind;
     bool begins = true;
     for (size_t i = 0; i < batch->count; i++) {
         const row_t *row = batch->rows[i];
-        if (kind == &row_transfers)
-            take_row(self, row, begins, &row->transfer.id, reply->create_transfers->results[i],
-                     NULL);
-        else
-            take_row(self, row, begins, &row->account.id, NULL, reply->open_accounts->results[i]);
-        begins = !row_is_linked(kind, row);
+        take_row(self, row, begins, reply, i);
+        begins = !row_is_linked(self->subject->kind, row);
     }
 }
 
@@ -230,22 +238,25 @@ static void wait_for_replies(import_t *self, size_t most)
     }
 }
 
+/* Imported rows that were overtaken by later ones could never be imported any more: a request of
+ * them is under way by itself. */
 static void send_batch(import_t *self, batch_t *batch)
 {
-    wait_for_replies(self, self->in_flight - 1);
+    bool imported = row_is_imported(self->subject->kind, batch->rows[0]);
+    wait_for_replies(self, imported || self->sent_imported ? 0 : self->in_flight - 1);
+    self->sent_imported = imported;
     if (self->code != CLI_DONE) /* what is not sent after a failure can be imported again */
         return;
     Florin__V1__CreateTransfersRequest create = FLORIN__V1__CREATE_TRANSFERS_REQUEST__INIT;
     Florin__V1__OpenAccountsRequest open = FLORIN__V1__OPEN_ACCOUNTS_REQUEST__INIT;
     Florin__V1__Request request = FLORIN__V1__REQUEST__INIT;
     request.operation_case = self->subject->operation;
-    bool transfers = self->subject->kind == &row_transfers;
     for (size_t i = 0; i < batch->count; i++)
-        if (transfers)
+        if (of_transfers(self))
             batch->transfers[i] = &batch->rows[i]->transfer;
         else
             batch->accounts[i] = &batch->rows[i]->account;
-    if (transfers) {
+    if (of_transfers(self)) {
         create.dry_run = self->dry_run;
         create.n_transfers = batch->count;
         create.transfers = batch->transfers;
@@ -489,8 +500,9 @@ static void print_summary(const import_t *self)
     }
     char rows[PROGRESS_NUMBER_BYTES];
     if (self->refused > REFUSED_ROWS_TOLD_MAX)
-        (void)fprintf(stderr, "florin: %s: %" PRIu64 " more rows were refused; --json lists all\n",
-                      self->path, self->refused - REFUSED_ROWS_TOLD_MAX);
+        (void)fprintf(stderr, "florin: %s: %" PRIu64 " more rows %s refused; --json lists all\n",
+                      self->path, self->refused - REFUSED_ROWS_TOLD_MAX,
+                      self->dry_run ? "would be" : "were");
     if (self->check) {
         if (self->code == CLI_DONE)
             (void)printf("%s: %s rows, all good; nothing was sent\n", self->path,
@@ -499,12 +511,14 @@ static void print_summary(const import_t *self)
     }
     if (self->sending)
         print_counts(self);
-    if (self->code != CLI_DONE)
-        (void)fprintf(stderr,
-                      "florin: %s: %s; %srun the same command again to go on: what is done counts "
-                      "as existing\n",
-                      self->path, self->sending ? "not all was imported" : "nothing was sent",
-                      self->bad_rows > 0 ? "mend the file and " : "");
+    const char *mend = self->bad_rows > 0 ? "mend the file and " : "";
+    if (self->code != CLI_DONE && !self->sending)
+        (void)fprintf(stderr, "florin: %s: nothing was sent; %srun the same command again\n",
+                      self->path, mend);
+    else if (self->code != CLI_DONE)
+        (void)fprintf(stderr, "florin: %s: not all was %s; %srun the same command again%s\n",
+                      self->path, self->dry_run ? "tried" : "imported", mend,
+                      self->dry_run ? "" : " to go on: what is done counts as existing");
 }
 
 static int set_up_batch(import_t *self, batch_t *batch, florin_error_t *error)

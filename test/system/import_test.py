@@ -36,6 +36,15 @@ class ImportTest(SystemTest):
         self.florin("account", "open", *accounts, "--currency", "EUR", "--code", "1", *options)
         return accounts
 
+    def open_in_2020(self):
+        """Two accounts."""
+        accounts = self.numbers(2)
+        self.florin("account", "import",
+                    self.file(*(f"{i},EUR,1,imported,2020-01-0{n + 1}\n"
+                                for n, i in enumerate(accounts)),
+                              header="id,currency,code,flags,timestamp"))
+        return accounts
+
     def file(self, *rows, header=",".join(COLUMNS)):
         path = self.folder / "file.csv"
         path.write_text(header + "\n" + "".join(rows))
@@ -105,11 +114,7 @@ class ImportTest(SystemTest):
         self.assertEqual(self.balance(ada), 0)
 
     def test_imported_rows_bring_their_time_and_keep_their_order(self):
-        accounts = self.numbers(2)
-        self.florin("account", "import",
-                    self.file(*(f"{i},EUR,1,imported,2020-01-0{n + 1}\n"
-                                for n, i in enumerate(accounts)),
-                              header="id,currency,code,flags,timestamp"))
+        accounts = self.open_in_2020()
         days, (now, late) = self.numbers(3), self.numbers(2)
         # Imported rows and others take requests of their own.
         refused, counts = self.bring_in(
@@ -123,6 +128,14 @@ class ImportTest(SystemTest):
         self.assertEqual(first["timestamp"], "1609459200000000000")
         self.assertGreater(int(last["timestamp"]), 1609459200000000000 + 3 * 86400 * 10**9)
         self.assertEqual(self.moved(accounts[0]), 4)
+
+    def test_imported_rows_are_not_overtaken(self):
+        accounts = self.open_in_2020()
+        rows = [row(number, *accounts, "0.01", flags="imported", timestamp=16 * 10**17 + n)
+                for n, number in enumerate(self.numbers(200))]
+        refused, counts = self.bring_in(*rows, row(next(self.ids), *accounts, "0.01"),
+                                        options=("--batch", "2", "--in-flight", "16"))
+        self.assertEqual((refused, counts), ({}, (201, 201, 0, 0)))
 
     # ----------------------------------------------------------------------------------- chains
 
