@@ -52,6 +52,10 @@ def account_result_name(number):
     return pb.OpenAccountResult.Name(number)[len("OPEN_ACCOUNT_RESULT_"):].lower()
 
 
+def limit_result_name(number):
+    return pb.SetCreditLimitResult.Name(number)[len("SET_CREDIT_LIMIT_RESULT_"):].lower()
+
+
 def status_name(number):
     return pb.Status.Name(number)[len("STATUS_"):].lower()
 
