@@ -206,9 +206,11 @@ static const char *const transfer_advice[] = {
     [TRANSFER(IMPORTED_EVENT_TIMEOUT_MUST_BE_ZERO)] =
         "what is imported has no timeout, as its time would be up already: leave it out",
     [TRANSFER(DEBIT_ACCOUNT_ALREADY_CLOSED)] =
-        ("the debit account is closed; voiding the transfer that closed it opens it again" SPENT),
+        ("the debit account is closed; if a pending transfer closed it, voiding that opens it "
+         "again" SPENT),
     [TRANSFER(CREDIT_ACCOUNT_ALREADY_CLOSED)] =
-        ("the credit account is closed; voiding the transfer that closed it opens it again" SPENT),
+        ("the credit account is closed; if a pending transfer closed it, voiding that opens it "
+         "again" SPENT),
     [TRANSFER(OVERFLOWS_DEBITS_PENDING)] = MOST("debit account's pending debits"),
     [TRANSFER(OVERFLOWS_CREDITS_PENDING)] = MOST("credit account's pending credits"),
     [TRANSFER(OVERFLOWS_DEBITS_POSTED)] = MOST("debit account's debits"),
