@@ -39,7 +39,7 @@ LINK        = $(CC) $(LINK_HARDENING) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(
 
 # All that the goals at hand need is installed, or named as missing, in one go and before anything
 # is compiled; a stamp a set of purposes, made anew when the list of packages changes.
-PURPOSES := build $(if $(filter run test asan,$(MAKECMDGOALS)),run) \
+PURPOSES := build $(if $(filter run test asan bench bench-quick,$(MAKECMDGOALS)),run) \
             $(if $(filter test asan fuzz lint,$(MAKECMDGOALS)),test) \
             $(if $(filter lint,$(MAKECMDGOALS)),lint)
 DEPS := $(BUILD)/deps-$(subst $() ,-,$(strip $(PURPOSES)))
@@ -85,7 +85,8 @@ $(BUILD)/lib/%.a:
 PROGRAMS := florin florin-broker florin-accounts florin-transactions florin-risk florin-admin
 BINARIES := $(PROGRAMS:%=$(BUILD)/bin/%)
 # What measures is built with the rest, and not installed.
-BENCH    := $(BUILD)/bin/florin-bench
+BENCH     := $(BUILD)/bin/florin-bench
+BENCH_RAW := $(BUILD)/bin/florin-bench-raw
 
 $(BUILD)/bin/florin-broker: $(BROKER_MAIN) $(BROKER) $(PROTO) $(LIB)
 $(BUILD)/bin/florin: $(call objects,client/cli/*.c) $(CLIENT)
@@ -95,9 +96,10 @@ $(BUILD)/bin/florin-transactions: $(call objects,workers/transactions/*.c)
 $(BUILD)/bin/florin-risk: $(call objects,workers/risk/*.c)
 $(BUILD)/bin/florin-accounts $(BUILD)/bin/florin-transactions $(BUILD)/bin/florin-risk: \
     $(WORKER) $(STORE) $(LEDGER) $(CLIENT)
-$(BENCH): $(call objects,bench/*.c) $(CLIENT)
+$(BENCH): $(filter-out %/raw.o,$(call objects,bench/*.c)) $(CLIENT)
+$(BENCH_RAW): $(call objects,bench/raw.c bench/result.c bench/traffic.c) $(STORE) $(LIB)
 
-$(BINARIES) $(BENCH):
+$(BINARIES) $(BENCH) $(BENCH_RAW):
 	@mkdir -p $(@D)
 	@echo "  link     $@"
 	@$(LINK)
@@ -108,7 +110,7 @@ $(SHARED): $(CLIENT_O) $(PROTO_O) $(LIB_O)
 	@echo "  link     $@"
 	@$(CC) -shared -Wl,-soname,libflorin.so.0 $(filter-out -pie,$(LINK_HARDENING)) -o $@ $^ $(PKG_LIBS) -lpthread
 
-all: $(BINARIES) $(BENCH) $(SHARED) ## build every program (the default)
+all: $(BINARIES) $(BENCH) $(BENCH_RAW) $(SHARED) ## build every program (the default)
 .DEFAULT_GOAL := all
 
 $(BUILD)/obj/%.o: %.c $(PROTO_H) Makefile
@@ -220,17 +222,25 @@ lint: $(PROTO_H) ## check format, layers and code (clang-tidy, cppcheck, shellch
 	@printf '%s\n' $(filter-out test/fuzz/%,$(filter %.c,$(C_SOURCES))) | xargs -P$(shell nproc) -n4 sh -c \
 	    'clang-tidy --quiet --warnings-as-errors="*" "$$@" -- -std=c11 $(CPPFLAGS) 2>/dev/null || exit 255' -
 
+bench: all ## measure Florin against its peers: a table, growth, memory (half an hour)
+	@bench/run --bin $(BUILD)/bin table growth memory
+
+bench-quick: ## the same in under a minute, as lines of JSON and nothing else
+	@$(MAKE) --no-print-directory PURPOSES="$(PURPOSES)" all >&2
+	@bench/run --bin $(BUILD)/bin quick
+
 SECONDS ?= 60
 fuzz: $(DEPS) ## fuzz each parser for SECONDS=60
 	@test/fuzz/run $(SECONDS)
 
 help: ## this text
-	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 18
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
 
 clean: ## take the build away
 	rm -rf $(BUILD)
 
-.PHONY: all deps lint install run stop unit-tests failpoints test asan fuzz help clean
+.PHONY: all deps lint install run stop unit-tests failpoints test asan bench bench-quick fuzz help \
+        clean
 ifeq ($(MAKELEVEL),0)
 MAKEFLAGS += --jobs=$(shell nproc)
 endif
