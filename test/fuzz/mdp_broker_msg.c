@@ -10,6 +10,9 @@ static void parse_request(const florin_slice_t *frames, size_t count, bool hello
         HOLDS(request.token.size > 0);
         HOLDS((request.context.data != NULL) == hello);
         HOLDS(request.body_count >= 1 && request.body + request.body_count == count);
+    } else if (request.command == FLORIN_MDP_REQUESTS) {
+        HOLDS(hello && count == 4);
+        HOLDS(request.pack.data == frames[3].data && request.pack.size == frames[3].size);
     } else {
         HOLDS(request.command == FLORIN_MDP_HEARTBEAT || request.command == FLORIN_MDP_DISCONNECT);
         HOLDS(count == 3);
