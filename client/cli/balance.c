@@ -5,8 +5,9 @@
 #include "client/cli/refusal.h"
 #include "client/cli/values.h"
 #include "client/cli/wire.h"
+#include "client/cli/words.h"
 
-enum { WORDS = 2 }; /* ID AMOUNT */
+enum { ID, AMOUNT };
 enum { OPTION_AT = 256 };
 
 static const struct argp_option balance_options[] = {
@@ -16,8 +17,7 @@ static const struct argp_option balance_options[] = {
 
 typedef struct {
     cli_t *cli;
-    unsigned words_count;
-    const char *words[WORDS];
+    words_t words;
     const char *at;
 } arguments_t;
 
@@ -27,19 +27,10 @@ static error_t parse(int key, char *value, struct argp_state *state)
     switch (key) {
     case ARGP_KEY_INIT:
         state->child_inputs[0] = self->cli;
+        state->child_inputs[1] = &self->words;
         return 0;
     case OPTION_AT:
         self->at = value;
-        return 0;
-    case ARGP_KEY_ARG:
-        if (state->arg_num < self->words_count)
-            self->words[state->arg_num] = value;
-        return 0;
-    case ARGP_KEY_END:
-        if (state->arg_num != self->words_count)
-            argp_error(state, self->words_count == 1 ? "the ID of an account is needed"
-                                                     : "the ID of an account and an AMOUNT are "
-                                                       "needed");
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -118,7 +109,8 @@ static int show_at(cli_t *cli, const Florin__V1__Account *account, uint64_t time
 
 int account_balance(cli_t *cli, int argc, char **argv)
 {
-    const struct argp_child children[] = {{&cli_common_argp, 0, NULL, 0}, {0}};
+    const struct argp_child children[] = {
+        {&cli_common_argp, 0, NULL, 0}, {&words_argp, 0, NULL, 0}, {0}};
     const struct argp argp = {
         .options = balance_options,
         .parser = parse,
@@ -127,12 +119,12 @@ int account_balance(cli_t *cli, int argc, char **argv)
                "A balance is CR where credits exceed debits, DR otherwise. A TIME is 2026-11-22, "
                "2026-11-22T18:04:22.5Z or nanoseconds since 1970.",
         .children = children};
-    arguments_t arguments = {.cli = cli, .words_count = 1};
+    arguments_t arguments = {.cli = cli, .words = {1, 1, "the ID of an account", {0}}};
     cli_parse(&argp, argc, argv, &arguments);
     florin_id_t id;
     uint64_t timestamp = 0;
     florin_error_t error;
-    if (florin_id_parse(arguments.words[0], "ID", &id, &error) != 0 ||
+    if (florin_id_parse(arguments.words.at[ID], "ID", &id, &error) != 0 ||
         (arguments.at && value_time_parse(arguments.at, "--at", &timestamp, &error) != 0))
         return cli_tell_usage(cli, &error);
     Florin__V1__Reply *reply;
@@ -203,25 +195,28 @@ static int set_limit(cli_t *cli, const Florin__V1__Account *account, uint64_t am
 
 int account_limit(cli_t *cli, int argc, char **argv)
 {
-    const struct argp_child children[] = {{&cli_common_argp, 0, NULL, 0}, {0}};
+    const struct argp_child children[] = {
+        {&cli_common_argp, 0, NULL, 0}, {&words_argp, 0, NULL, 0}, {0}};
     const struct argp argp = {
         .parser = parse,
         .args_doc = "ID AMOUNT",
         .doc = "Set how far an account's bound may be crossed, in the account's own currency.\v"
                "A limit that the account stands beyond already is refused.",
         .children = children};
-    arguments_t arguments = {.cli = cli, .words_count = 2};
+    arguments_t arguments = {.cli = cli,
+                             .words = {2, 2, "the ID of an account and an AMOUNT", {0}}};
     cli_parse(&argp, argc, argv, &arguments);
     florin_id_t id;
     uint64_t amount;
     florin_error_t error;
-    if (florin_id_parse(arguments.words[0], "ID", &id, &error) != 0)
+    if (florin_id_parse(arguments.words.at[ID], "ID", &id, &error) != 0)
         return cli_tell_usage(cli, &error);
     Florin__V1__Reply *reply;
     const Florin__V1__Account *account;
     int code = lookup_account(cli, id, &reply, &account);
     if (code == CLI_DONE)
-        code = value_amount_parse(arguments.words[1], "AMOUNT", account->ledger, &amount, &error)
+        code = value_amount_parse(arguments.words.at[AMOUNT], "AMOUNT", account->ledger, &amount,
+                                  &error)
                    ? cli_tell_usage(cli, &error)
                    : set_limit(cli, account, amount);
     florin__v1__reply__free_unpacked(reply, NULL);

@@ -14,6 +14,32 @@
 
 #define TEXT_BYTES 512
 
+enum { OPTION_ID = 1024, OPTION_DRY_RUN };
+
+static const struct argp_option options[] = {
+    {"id", OPTION_ID, "ID", 0,
+     "The transfer's own id: repeating the command with it does it only once (otherwise a new one)",
+     60},
+    {"dry-run", OPTION_DRY_RUN, 0, 0, "Say what would happen, and change nothing", 60},
+    {0}};
+
+static error_t parse(int key, char *value, struct argp_state *state)
+{
+    booking_options_t *self = state->input;
+    switch (key) {
+    case OPTION_ID:
+        self->id_text = value;
+        return 0;
+    case OPTION_DRY_RUN:
+        self->dry_run = true;
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+const struct argp booking_argp = {.options = options, .parser = parse};
+
 void booking_init(booking_t *self, const florin_id_t *id, florin_id_t debit_account_id)
 {
     unsigned slot = florin_id_slot(debit_account_id);

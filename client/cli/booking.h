@@ -32,6 +32,14 @@ int booking_tell(cli_t *cli, const Florin__V1__Transfer *transfer,
 int booking_make(cli_t *cli, Florin__V1__Transfer *transfer, const Florin__V1__Transfer *shown,
                  bool dry_run);
 
+/* How a transfer is made: --id and --dry-run, whose input is this. */
+typedef struct {
+    const char *id_text; /* as typed, or NULL */
+    bool dry_run;
+} booking_options_t;
+
+extern const struct argp booking_argp;
+
 /* Whether a transfer reverses the one that its user_data names. */
 bool booking_reverses(const Florin__V1__Transfer *transfer);
 

@@ -2,6 +2,7 @@
 #include <limits.h>
 
 #include "client/cli/cli.h"
+#include "client/cli/words.h"
 #include "lib/keys.h"
 
 static const struct argp_option options[] = {
@@ -9,7 +10,8 @@ static const struct argp_option options[] = {
 
 typedef struct {
     cli_t *cli;
-    const char *name, *folder;
+    words_t words;
+    const char *folder;
 } arguments_t;
 
 static error_t parse(int key, char *value, struct argp_state *state)
@@ -18,17 +20,10 @@ static error_t parse(int key, char *value, struct argp_state *state)
     switch (key) {
     case ARGP_KEY_INIT:
         state->child_inputs[0] = self->cli;
+        state->child_inputs[1] = &self->words;
         return 0;
     case 'd':
         self->folder = value;
-        return 0;
-    case ARGP_KEY_ARG:
-        if (self->name)
-            argp_error(state, "one NAME at a time");
-        self->name = value;
-        return 0;
-    case ARGP_KEY_NO_ARGS:
-        argp_error(state, "a NAME is needed");
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -37,7 +32,8 @@ static error_t parse(int key, char *value, struct argp_state *state)
 
 int keygen(cli_t *cli, int argc, char **argv)
 {
-    const struct argp_child children[] = {{&cli_common_argp, 0, NULL, 0}, {0}};
+    const struct argp_child children[] = {
+        {&cli_common_argp, 0, NULL, 0}, {&words_argp, 0, NULL, 0}, {0}};
     const struct argp argp = {
         .options = options,
         .parser = parse,
@@ -46,17 +42,18 @@ int keygen(cli_t *cli, int argc, char **argv)
                "NAME is who its holder is to the broker. Give NAME.pub to the broker's operator, "
                "who puts it into the broker's folder of clients or workers.",
         .children = children};
-    arguments_t arguments = {.cli = cli, .folder = "."};
+    arguments_t arguments = {.cli = cli, .words = {1, 1, "a NAME", {0}}, .folder = "."};
     cli_parse(&argp, argc, argv, &arguments);
+    const char *name = arguments.words.at[0];
     florin_error_t error;
-    if (florin_keys_generate(arguments.folder, arguments.name, &error) != 0)
+    if (florin_keys_generate(arguments.folder, name, &error) != 0)
         return cli_tell_usage(cli, &error);
     char secret[PATH_MAX], public[PATH_MAX];
-    (void)snprintf(secret, sizeof secret, "%s/%s.key", arguments.folder, arguments.name);
-    (void)snprintf(public, sizeof public, "%s/%s.pub", arguments.folder, arguments.name);
+    (void)snprintf(secret, sizeof secret, "%s/%s.key", arguments.folder, name);
+    (void)snprintf(public, sizeof public, "%s/%s.pub", arguments.folder, name);
     if (cli->json)
-        cli_print_json(json_pack("{s:s, s:s, s:s}", "name", arguments.name, "secret_key", secret,
-                                 "public_key", public));
+        cli_print_json(
+            json_pack("{s:s, s:s, s:s}", "name", name, "secret_key", secret, "public_key", public));
     else
         (void)printf("%s: secret, keep it\n%s: public, give it to the broker\n", secret, public);
     return CLI_DONE;

@@ -7,6 +7,7 @@
 #include "client/cli/refusal.h"
 #include "client/cli/values.h"
 #include "client/cli/wire.h"
+#include "client/cli/words.h"
 
 #define FLAG(name)   FLORIN__V1__TRANSFER_FLAG__TRANSFER_FLAG_##name
 #define STATUS(name) FLORIN__V1__PENDING_STATUS__PENDING_STATUS_##name
@@ -22,27 +23,21 @@ static const struct argp_option options[] = {
 
 typedef struct {
     cli_t *cli;
-    const char *id;
+    words_t words;
     bool dry_run;
 } arguments_t;
 
 static error_t parse(int key, char *value, struct argp_state *state)
 {
     arguments_t *self = state->input;
+    (void)value;
     switch (key) {
     case ARGP_KEY_INIT:
         state->child_inputs[0] = self->cli;
+        state->child_inputs[1] = &self->words;
         return 0;
     case OPTION_DRY_RUN:
         self->dry_run = true;
-        return 0;
-    case ARGP_KEY_ARG:
-        if (self->id)
-            argp_error(state, "one transfer at a time");
-        self->id = value;
-        return 0;
-    case ARGP_KEY_NO_ARGS:
-        argp_error(state, "the ID of a transfer is needed");
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -192,7 +187,8 @@ static int make(cli_t *cli, Florin__V1__Transfer *reversal, bool dry_run)
 
 int transfer_reverse(cli_t *cli, int argc, char **argv)
 {
-    const struct argp_child children[] = {{&cli_common_argp, 0, NULL, 0}, {0}};
+    const struct argp_child children[] = {
+        {&cli_common_argp, 0, NULL, 0}, {&words_argp, 0, NULL, 0}, {0}};
     const struct argp argp = {
         .options = options,
         .parser = parse,
@@ -202,11 +198,11 @@ int transfer_reverse(cli_t *cli, int argc, char **argv)
                "is that one's id. What is pending is voided instead, and what was posted is "
                "reversed by the id of its post.",
         .children = children};
-    arguments_t arguments = {.cli = cli};
+    arguments_t arguments = {.cli = cli, .words = {1, 1, "the ID of a transfer", {0}}};
     cli_parse(&argp, argc, argv, &arguments);
     florin_id_t id;
     florin_error_t error;
-    if (florin_id_parse(arguments.id, "ID", &id, &error) != 0)
+    if (florin_id_parse(arguments.words.at[0], "ID", &id, &error) != 0)
         return cli_tell_usage(cli, &error);
     Florin__V1__Reply *reply;
     lookup_transfer_t found;

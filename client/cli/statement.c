@@ -8,34 +8,26 @@
 #include "client/cli/table.h"
 #include "client/cli/values.h"
 #include "client/cli/wire.h"
+#include "client/cli/words.h"
 
 #define FLAG(name) FLORIN__V1__TRANSFER_FLAG__TRANSFER_FLAG_##name
 
 typedef struct {
     cli_t *cli;
-    const char *id;
+    words_t words;
     range_t range;
 } arguments_t;
 
 static error_t parse(int key, char *value, struct argp_state *state)
 {
     arguments_t *self = state->input;
-    switch (key) {
-    case ARGP_KEY_INIT:
-        state->child_inputs[0] = self->cli;
-        state->child_inputs[1] = &self->range;
-        return 0;
-    case ARGP_KEY_ARG:
-        if (self->id)
-            argp_error(state, "one account at a time");
-        self->id = value;
-        return 0;
-    case ARGP_KEY_NO_ARGS:
-        argp_error(state, "the ID of an account is needed");
-        return 0;
-    default:
+    (void)value;
+    if (key != ARGP_KEY_INIT)
         return ARGP_ERR_UNKNOWN;
-    }
+    state->child_inputs[0] = self->cli;
+    state->child_inputs[1] = &self->words;
+    state->child_inputs[2] = &self->range;
+    return 0;
 }
 
 /* What an entry did, where it did not just move money. */
@@ -142,7 +134,7 @@ static int print_pages(cli_t *cli, florin_id_t account, range_t *range, uint32_t
 int statement(cli_t *cli, int argc, char **argv)
 {
     const struct argp_child children[] = {
-        {&cli_common_argp, 0, NULL, 0}, {&range_argp, 0, NULL, 0}, {0}};
+        {&cli_common_argp, 0, NULL, 0}, {&words_argp, 0, NULL, 0}, {&range_argp, 0, NULL, 0}, {0}};
     const struct argp argp = {
         .parser = parse,
         .args_doc = "ID",
@@ -152,11 +144,11 @@ int statement(cli_t *cli, int argc, char **argv)
                "CR where credits exceed debits, DR otherwise. An amount in parentheses was "
                "reserved or released, and is no part of the balance.",
         .children = children};
-    arguments_t arguments = {.cli = cli};
+    arguments_t arguments = {.cli = cli, .words = {1, 1, "the ID of an account", {0}}};
     cli_parse(&argp, argc, argv, &arguments);
     florin_id_t id;
     florin_error_t error;
-    if (florin_id_parse(arguments.id, "ID", &id, &error) != 0 ||
+    if (florin_id_parse(arguments.words.at[0], "ID", &id, &error) != 0 ||
         range_read(&arguments.range, &error) != 0)
         return cli_tell_usage(cli, &error);
     Florin__V1__Reply *reply;

@@ -4,9 +4,10 @@
 #include "client/cli/booking.h"
 #include "client/cli/ids.h"
 #include "client/cli/values.h"
+#include "client/cli/words.h"
 
-enum { WORDS = 4 }; /* DEBIT CREDIT AMOUNT CURRENCY */
-enum { OPTION_ID = 256, OPTION_USER, OPTION_TIMEOUT, OPTION_DRY_RUN };
+enum { DEBIT, CREDIT, AMOUNT, CURRENCY, WORDS };
+enum { OPTION_USER = 256, OPTION_TIMEOUT };
 
 /* An option that sets a flag has this key, and the flag's bit. */
 #define OPTION_FLAG       0x10000
@@ -14,8 +15,6 @@ enum { OPTION_ID = 256, OPTION_USER, OPTION_TIMEOUT, OPTION_DRY_RUN };
 #define OPTION_SETS(name) (OPTION_FLAG | FLAG(name))
 
 static const struct argp_option options[] = {
-    {"id", OPTION_ID, "ID", 0,
-     "The transfer's id: repeating the command with it pays only once (otherwise a new one)", 0},
     {"code", 'k', "NUMBER", 0, "Your reason for the transfer, 1 to 65535 (otherwise 1)", 0},
     {"reference", 'r', "TEXT", 0, "Text that goes with it, at most 140 bytes", 0},
     {"user-data", OPTION_USER, "ID", 0, "16 bytes of your own, as a UUID or number", 0},
@@ -32,15 +31,14 @@ static const struct argp_option options[] = {
     {"closing-debit", OPTION_SETS(CLOSING_DEBIT), 0, 0,
      "Close DEBIT, until this transfer is voided; with --pending", 0},
     {"closing-credit", OPTION_SETS(CLOSING_CREDIT), 0, 0, "The same with CREDIT", 0},
-    {"dry-run", OPTION_DRY_RUN, 0, 0, "Say what would happen, and change nothing", 0},
     {0}};
 
 typedef struct {
     cli_t *cli;
-    const char *words[WORDS];
-    const char *id, *code, *reference, *user_data, *timeout;
+    words_t words;
+    booking_options_t booking;
+    const char *code, *reference, *user_data, *timeout;
     uint32_t flags;
-    bool dry_run;
 } arguments_t;
 
 static error_t parse(int key, char *value, struct argp_state *state)
@@ -49,9 +47,8 @@ static error_t parse(int key, char *value, struct argp_state *state)
     switch (key) {
     case ARGP_KEY_INIT:
         state->child_inputs[0] = self->cli;
-        return 0;
-    case OPTION_ID:
-        self->id = value;
+        state->child_inputs[1] = &self->words;
+        state->child_inputs[2] = &self->booking;
         return 0;
     case 'k':
         self->code = value;
@@ -65,24 +62,12 @@ static error_t parse(int key, char *value, struct argp_state *state)
     case OPTION_TIMEOUT:
         self->timeout = value;
         return 0;
-    case OPTION_DRY_RUN:
-        self->dry_run = true;
-        return 0;
     case OPTION_SETS(PENDING):
     case OPTION_SETS(BALANCING_DEBIT):
     case OPTION_SETS(BALANCING_CREDIT):
     case OPTION_SETS(CLOSING_DEBIT):
     case OPTION_SETS(CLOSING_CREDIT):
         self->flags |= (uint32_t)key & ~(uint32_t)OPTION_FLAG;
-        return 0;
-    case ARGP_KEY_ARG:
-        if (state->arg_num >= WORDS)
-            argp_error(state, "too many words: DEBIT CREDIT AMOUNT CURRENCY are needed");
-        self->words[state->arg_num] = value;
-        return 0;
-    case ARGP_KEY_END:
-        if (state->arg_num < WORDS)
-            argp_error(state, "DEBIT CREDIT AMOUNT CURRENCY are needed");
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -93,7 +78,7 @@ static error_t parse(int key, char *value, struct argp_state *state)
 static int read_amount(const arguments_t *arguments, const florin_currency_t *currency,
                        uint64_t *amount, florin_error_t *error)
 {
-    const char *text = arguments->words[2];
+    const char *text = arguments->words.at[AMOUNT];
     bool balancing = arguments->flags & (FLAG(BALANCING_DEBIT) | FLAG(BALANCING_CREDIT));
     if (strcmp(text, "max") != 0)
         return florin_money_parse(text, "AMOUNT", currency, amount, error);
@@ -110,15 +95,15 @@ static int read_transfer(const arguments_t *arguments, booking_t *booking, flori
     const florin_currency_t *currency;
     uint64_t code = 1, amount = 0;
     uint32_t timeout = 0;
-    int rc = florin_id_parse(arguments->words[0], "DEBIT", &debit, error);
+    int rc = florin_id_parse(arguments->words.at[DEBIT], "DEBIT", &debit, error);
     if (rc == 0)
-        rc = florin_id_parse(arguments->words[1], "CREDIT", &credit, error);
+        rc = florin_id_parse(arguments->words.at[CREDIT], "CREDIT", &credit, error);
     if (rc == 0)
-        rc = value_currency(arguments->words[3], "CURRENCY", &currency, error);
+        rc = value_currency(arguments->words.at[CURRENCY], "CURRENCY", &currency, error);
     if (rc == 0)
         rc = read_amount(arguments, currency, &amount, error);
-    if (rc == 0 && arguments->id)
-        rc = florin_id_parse(arguments->id, "--id", &id, error);
+    if (rc == 0 && arguments->booking.id_text)
+        rc = florin_id_parse(arguments->booking.id_text, "--id", &id, error);
     if (rc == 0 && arguments->code)
         rc = value_number(arguments->code, "--code", 1, UINT16_MAX, &code, error);
     if (rc == 0 && arguments->user_data)
@@ -127,7 +112,7 @@ static int read_transfer(const arguments_t *arguments, booking_t *booking, flori
         rc = value_seconds(arguments->timeout, "--timeout", &timeout, error);
     if (rc != 0)
         return rc;
-    booking_init(booking, arguments->id ? &id : NULL, debit);
+    booking_init(booking, arguments->booking.id_text ? &id : NULL, debit);
     Florin__V1__Transfer *message = &booking->message;
     message->debit_account_id = ids_field(debit, booking->debit);
     message->credit_account_id = ids_field(credit, booking->credit);
@@ -145,7 +130,10 @@ static int read_transfer(const arguments_t *arguments, booking_t *booking, flori
 
 int transfer_create(cli_t *cli, int argc, char **argv)
 {
-    const struct argp_child children[] = {{&cli_common_argp, 0, NULL, 0}, {0}};
+    const struct argp_child children[] = {{&cli_common_argp, 0, NULL, 0},
+                                          {&words_argp, 0, NULL, 0},
+                                          {&booking_argp, 0, NULL, 0},
+                                          {0}};
     const struct argp argp = {
         .options = options,
         .parser = parse,
@@ -157,11 +145,12 @@ int transfer_create(cli_t *cli, int argc, char **argv)
                "  florin transfer 1 2 12.50 EUR --pending --timeout 7d\n"
                "  florin transfer 1 2 max EUR --balancing-debit",
         .children = children};
-    arguments_t arguments = {.cli = cli};
+    arguments_t arguments = {.cli = cli,
+                             .words = {WORDS, WORDS, "DEBIT CREDIT AMOUNT CURRENCY", {0}}};
     cli_parse(&argp, argc, argv, &arguments);
     booking_t booking;
     florin_error_t error;
     if (read_transfer(&arguments, &booking, &error) != 0)
         return cli_tell_usage(cli, &error);
-    return booking_make(cli, &booking.message, &booking.message, arguments.dry_run);
+    return booking_make(cli, &booking.message, &booking.message, arguments.booking.dry_run);
 }
