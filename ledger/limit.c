@@ -35,7 +35,7 @@ bool florin_ledger_set_credit_limits(florin_ledger_t *self, const florin_limit_e
         florin_ledger_account_t *found = florin_ledger_find_account(self, events[i].account_id);
         outcomes[i] =
             (florin_limit_outcome_t){.result = check(&events[i], found ? &found->account : NULL)};
-        if (outcomes[i].result == FLORIN_LIMIT_SET &&
+        if (outcomes[i].result == FLORIN_LIMIT_SET && found &&
             found->account.credit_limit != events[i].credit_limit) {
             outcomes[i].timestamp = self->timestamp_next + i;
             florin_ledger_touch(self, found, outcomes[i].timestamp);
