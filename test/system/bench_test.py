@@ -95,15 +95,14 @@ class BenchTest(SystemTest):
         self.assertIn(result["requests"], (80, 81))  # 0.8 s of 100 a second
 
     def test_open_loop_counts_a_stall(self):
-        bench = self.start("--rate=100", "--clients=100", "--seconds=2")
+        bench = self.start("--rate=100", "--clients=1", "--seconds=3")
         with self.paused("broker-1"):
-            time.sleep(1)
+            time.sleep(2)
         output, _ = bench.communicate(timeout=60)
         result = json.loads(output.splitlines()[-1])
         self.assertTrue(result["verified"], output)
-        # A request every 10 ms, each as late as it was before the end of the stall.
-        self.assertGreater(result["p99_ms"], 700)
-        self.assertLess(result["p50_ms"], result["p99_ms"])
+        # One request was under way; two hundred came due behind it, and are late with it.
+        self.assertGreater(result["p50_ms"], 200)
 
     def test_sees_money_that_nobody_moved(self):
         """On the books' own side of a transfer, so that debits and credits are still equal."""

@@ -30,6 +30,19 @@ class ClusterTest(unittest.TestCase):
     def sql(self, where, query):
         return self.ops("psql", where, "-Atc", query).strip()
 
+    def test_brokers_on_unix_sockets(self):
+        self.ops("up", "--bin", BIN, "--ipc", "--shards", "1", "--pool", "transactions=1")
+        configuration = (self.dir / "client.zpl").read_text()
+        self.assertIn('broker = "ipc://', configuration)
+        self.assertNotIn("key", configuration)
+        self.ops("down")
+        self.assertIn("connect to ipc://", self.ops("up"))
+        self.ops("status")
+
+    def test_brokers_stay_on_tcp(self):
+        self.ops("up", "--bin", BIN, "--shards", "1", "--workers", "0")
+        self.assertIn("listen on TCP, and stay there", self.ops("up", "--ipc", exit_code=1))
+
     def test_its_life(self):
         self.ops("up", "--bin", BIN, "--brokers", "2", "--pool", "transactions=1")
         pids = self.pids()
