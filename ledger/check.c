@@ -1,4 +1,6 @@
 /* Whether a transfer may be booked. The rules stand in the order of their precedence. */
+#include <assert.h>
+
 #include "ledger/state.h"
 
 #define FLAGS_ALLOWED                                                                              \
@@ -203,6 +205,7 @@ static bool regresses(const florin_account_t *account, uint64_t timestamp)
 /* What an imported transfer must keep, and that the accounts are open. A void is let in. */
 static florin_transfer_result_t check_accounts(const florin_ledger_plan_t *plan)
 {
+    assert(plan->debit && plan->credit); /* or a rule before this one was broken */
     const florin_transfer_t *t = &plan->transfer;
     const florin_account_t *debit = &plan->debit->account;
     const florin_account_t *credit = &plan->credit->account;

@@ -164,8 +164,8 @@ int florin_store_statement(florin_store_t *self, const florin_statement_query_t 
                            florin_statement_entry_t *entries, size_t *count, bool *more,
                            florin_error_t *error)
 {
-    florin_account_t account;
-    const PGresult *rows;
+    florin_account_t account = {0};
+    const PGresult *rows = NULL;
     *count = 0;
     *more = false;
     int result = check_limit(query->limit, FLORIN_STATEMENT_ENTRIES_MAX, error);
@@ -190,8 +190,8 @@ int florin_store_balances_at(florin_store_t *self, florin_id_t account_id, uint6
     /* The latest entry that is not later than the moment. */
     const florin_statement_query_t query = {
         .account_id = account_id, .until = timestamp + 1, .limit = 1, .newest_first = true};
-    florin_account_t account;
-    const PGresult *rows;
+    florin_account_t account = {0};
+    const PGresult *rows = NULL;
     *balances = (florin_balances_t){0};
     *changed_at = 0;
     if (timestamp >= FLORIN_LEDGER_TIMESTAMP_MAX)
