@@ -43,23 +43,25 @@ static florin_shards_t transfer_shards(const florin_batch_t *self, size_t index)
            florin_batch_place(self, sides.debit) | florin_batch_place(self, sides.credit);
 }
 
-/* A pending transfer is read where its id lives, and for what became of it where its debit account
- * is locked. */
+/* A transfer is read where its id lives, and where its debit account is locked: there it is certain
+ * whether it has been written, and what became of it. */
+static void take_both(florin_batch_t *self, florin_id_t id, florin_id_t debit)
+{
+    size_t place = florin_store_shard_of(self->store, id);
+    size_t debit_place = florin_store_shard_of(self->store, debit);
+    florin_batch_take_transfer(self, place, id);
+    if (debit != 0 && debit_place != place)
+        florin_batch_take_transfer(self, debit_place, id);
+}
+
 static void take_transfer(florin_batch_t *self, size_t index)
 {
     const florin_transfer_t *transfer = &self->transfers[index].transfer;
     const florin_sides_t sides = florin_batch_sides(self, index);
-    size_t shard_of_id = florin_store_shard_of(self->store, transfer->id);
-    florin_batch_take_transfer(self, shard_of_id, transfer->id);
     florin_batch_take_account(self, sides.debit);
     florin_batch_take_account(self, sides.credit);
-    if (transfer->pending_id == 0)
-        return;
-    size_t place = florin_store_shard_of(self->store, transfer->pending_id);
-    size_t debit_place = florin_store_shard_of(self->store, sides.debit);
-    florin_batch_take_transfer(self, place, transfer->pending_id);
-    if (sides.debit != 0 && debit_place != place)
-        florin_batch_take_transfer(self, debit_place, transfer->pending_id);
+    take_both(self, transfer->id, sides.debit);
+    take_both(self, transfer->pending_id, sides.debit);
 }
 
 static bool apply_transfers(florin_batch_t *self, size_t first, size_t count)
@@ -95,18 +97,12 @@ static florin_shards_t overdue_shards(const florin_batch_t *self, size_t index)
            florin_batch_place(self, overdue->sides.credit);
 }
 
-/* Read where its debit account is locked, for what became of it; and where its id lives, as it is
- * written there, too. */
 static void take_overdue(florin_batch_t *self, size_t index)
 {
     const florin_overdue_t *overdue = &self->overdue[index];
-    size_t place = florin_store_shard_of(self->store, overdue->id);
-    size_t debit_place = florin_store_shard_of(self->store, overdue->sides.debit);
     florin_batch_take_account(self, overdue->sides.debit);
     florin_batch_take_account(self, overdue->sides.credit);
-    florin_batch_take_transfer(self, debit_place, overdue->id);
-    if (place != debit_place)
-        florin_batch_take_transfer(self, place, overdue->id);
+    take_both(self, overdue->id, overdue->sides.debit);
 }
 
 /* Each is a request of its own: one whose shards are away must not keep the others. */

@@ -24,6 +24,8 @@ typedef struct {
     size_t account_ids_count, transfer_ids_count;
     const florin_window_limit_t **limits;
     size_t limits_count;
+    /* What was read, until the shard is written to. */
+    const PGresult *transfers;
     /* To write. */
     const florin_account_t **opened, **changed;
     size_t opened_count, changed_count;

@@ -350,13 +350,15 @@ static void load_windows(florin_batch_t *self, const florin_part_t *part, const 
 static bool load(florin_batch_t *self, size_t shard, const PGresult **overdue)
 {
     const florin_session_t *session = &self->store->shards[shard];
-    const florin_part_t *part = &self->parts[shard];
+    florin_part_t *part = &self->parts[shard];
     size_t index = 2; /* after BEGIN and the hold */
     if (part->account_ids_count > 0)
         load_accounts(self, florin_session_result(session, index++));
-    if (part->transfer_ids_count > 0 &&
-        !load_transfers(self, shard, florin_session_result(session, index++)))
-        return false;
+    if (part->transfer_ids_count > 0) {
+        part->transfers = florin_session_result(session, index++);
+        if (!load_transfers(self, shard, part->transfers))
+            return false;
+    }
     if (part->limits_count > 0)
         load_windows(self, part, florin_session_result(session, index++));
     *overdue = looks_for_overdue(self) ? florin_session_result(session, index) : NULL;
@@ -392,6 +394,25 @@ static bool came_late(florin_batch_t *self)
             florin_error_set(&self->conflict, FLORIN_ERROR_CONFLICT,
                              "a pending transfer came at the same moment");
             return true;
+        }
+    }
+    return false;
+}
+
+/* A batch that is being committed may be seen on one shard and not yet on another. A transfer that
+ * is not there yet where its id lives is waited for: else it would be decided once more. */
+static bool came_in_part(florin_batch_t *self)
+{
+    for (size_t i = 0; i < self->store->shards_count; i++) {
+        const PGresult *rows = self->parts[i].transfers;
+        for (int row = 0; row < PQntuples(rows); row++) {
+            florin_id_t id = florin_column_id(rows, row, 0);
+            size_t place = florin_store_shard_of(self->store, id);
+            if (place != i && florin_row_find(self->parts[place].transfers, id) < 0) {
+                florin_error_set(&self->conflict, FLORIN_ERROR_CONFLICT,
+                                 "a transfer is being committed at the same moment");
+                return true;
+            }
         }
     }
     return false;
@@ -433,5 +454,5 @@ florin_step_t florin_batch_read(florin_batch_t *self, florin_overdue_t *overdue,
         *overdue_count = own_overdue(self, found[i], overdue, *overdue_count);
     if (*overdue_count > 0)
         return FLORIN_STEP_SWEEP;
-    return came_late(self) ? FLORIN_STEP_AGAIN : FLORIN_STEP_DONE;
+    return came_late(self) || came_in_part(self) ? FLORIN_STEP_AGAIN : FLORIN_STEP_DONE;
 }

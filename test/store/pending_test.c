@@ -196,15 +196,52 @@ static void an_account_that_is_not_the_pending_ones_is_refused(void **state)
     assert_int_equal(try_create(store, ledger, post), FLORIN_TRANSFER_CREATED);
 }
 
-static void *create_post(void *events)
+/* A request of its own thread and store, and the outcome of its last event. */
+typedef struct {
+    pthread_t thread;
+    const florin_transfer_event_t *events;
+    size_t count;
+    florin_transfer_outcome_t last;
+} other_t;
+
+static void *create_other(void *other_p)
 {
-    static florin_transfer_outcome_t outcomes[3];
+    other_t *other = other_p;
+    florin_transfer_outcome_t outcomes[3];
     florin_store_t *own = open_store();
     florin_ledger_t *own_ledger = florin_ledger_new();
-    create(own, own_ledger, events, 3, outcomes);
+    create(own, own_ledger, other->events, other->count, outcomes);
+    other->last = outcomes[other->count - 1];
     florin_ledger_destroy(&own_ledger);
     florin_store_destroy(&own);
-    return &outcomes[2];
+    return NULL;
+}
+
+static void start(other_t *other)
+{
+    assert_int_equal(pthread_create(&other->thread, NULL, create_other, other), 0);
+}
+
+/* A session that keeps an account locked until it is closed. */
+static PGconn *lock(florin_id_t account_id, size_t shard)
+{
+    char sql[128], id[FLORIN_ID_TEXT_BYTES];
+    snprintf(sql, sizeof sql, "BEGIN; SELECT FROM accounts WHERE id = '%s' FOR UPDATE",
+             florin_id_format_uuid(account_id, id));
+    PGconn *session = PQconnectdb(servers_shard(shard));
+    PGresult *result = PQexec(session, sql);
+    assert_int_equal(PQresultStatus(result), PGRES_TUPLES_OK);
+    PQclear(result);
+    return session;
+}
+
+static void await_waiting(size_t shard, const char *count)
+{
+    uint64_t until_ms = florin_clock_ms() + 10000;
+    while (strcmp(servers_ask(servers_shard(shard), "SELECT count(*) FROM pg_stat_activity"
+                                                    " WHERE wait_event_type = 'Lock'"),
+                  count) != 0)
+        assert_true(florin_clock_ms() < until_ms);
 }
 
 /* A lock that is in its way keeps a batch between the two. */
@@ -216,26 +253,39 @@ static void one_that_comes_between_reading_ahead_and_locking_is_posted_once(void
     florin_transfer_event_t events[] = {transfer(new_id(0), gate, debit, 0),
                                         transfer(new_id(0), gate, credit, 0),
                                         resolving(2, event.transfer.id, POST, AMOUNT_MAX)};
-    char sql[128], id[FLORIN_ID_TEXT_BYTES];
-    pthread_t thread;
-    void *outcome;
-    snprintf(sql, sizeof sql, "BEGIN; SELECT FROM accounts WHERE id = '%s' FOR UPDATE",
-             florin_id_format_uuid(gate, id));
-    PGconn *keeper = PQconnectdb(servers_shard(0));
-    PQclear(PQexec(keeper, sql));
-    assert_int_equal(pthread_create(&thread, NULL, create_post, events), 0);
-    uint64_t until_ms = florin_clock_ms() + 10000;
-    while (strcmp(servers_ask(servers_shard(0), "SELECT count(*) FROM pg_stat_activity"
-                                                " WHERE wait_event_type = 'Lock'"),
-                  "0") == 0)
-        assert_true(florin_clock_ms() < until_ms);
+    other_t other = {.events = events, .count = 3};
+    PGconn *keeper = lock(gate, 0);
+    start(&other);
+    await_waiting(0, "1");
     assert_int_equal(try_create(store, ledger, event), FLORIN_TRANSFER_CREATED);
     assert_int_equal(try_create(store, ledger, resolving(0, event.transfer.id, POST, AMOUNT_MAX)),
                      FLORIN_TRANSFER_CREATED);
     PQfinish(keeper);
-    pthread_join(thread, &outcome);
-    assert_int_equal(((florin_transfer_outcome_t *)outcome)->result,
-                     FLORIN_TRANSFER_PENDING_TRANSFER_ALREADY_POSTED);
+    pthread_join(other.thread, NULL);
+    assert_int_equal(other.last.result, FLORIN_TRANSFER_PENDING_TRANSFER_ALREADY_POSTED);
+    assert_balances(debit, 0, 5, 0, 0);
+    check_books();
+}
+
+/* Both have read the shard of its id before either has written there. */
+static void a_post_that_is_sent_twice_at_once_exists(void **state)
+{
+    (void)state;
+    florin_id_t debit = open_on(1, 0), credit = open_on(2, 0);
+    florin_transfer_event_t event = pending(1, debit, credit, 5, 0);
+    assert_int_equal(try_create(store, ledger, event), FLORIN_TRANSFER_CREATED);
+    florin_transfer_event_t post = resolving(0, event.transfer.id, POST, AMOUNT_MAX);
+    other_t others[2] = {{.events = &post, .count = 1}, {.events = &post, .count = 1}};
+    PGconn *keeper = lock(debit, 1);
+    start(&others[0]);
+    start(&others[1]);
+    await_waiting(1, "2");
+    PQfinish(keeper);
+    pthread_join(others[0].thread, NULL);
+    pthread_join(others[1].thread, NULL);
+    bool first = others[0].last.result == FLORIN_TRANSFER_CREATED;
+    assert_int_equal(others[!first].last.result, FLORIN_TRANSFER_CREATED);
+    assert_int_equal(others[first].last.result, FLORIN_TRANSFER_EXISTS);
     assert_balances(debit, 0, 5, 0, 0);
     check_books();
 }
@@ -580,6 +630,7 @@ int main(void)
         cmocka_unit_test(a_pending_one_may_be_posted_in_its_own_batch),
         cmocka_unit_test(an_account_that_is_not_the_pending_ones_is_refused),
         cmocka_unit_test(one_that_comes_between_reading_ahead_and_locking_is_posted_once),
+        cmocka_unit_test(a_post_that_is_sent_twice_at_once_exists),
         cmocka_unit_test(what_is_not_there_is_remembered),
         cmocka_unit_test(closing_and_voiding_it_reopens),
         cmocka_unit_test(an_expired_one_can_not_be_posted_and_is_released_once),
