@@ -86,8 +86,8 @@ def after_of(side):
 ACCOUNTS = (f"select {hex_of('id')}, {hex_of('user_data')}, {', '.join(BALANCES)}, credit_limit,"
             " timestamp, timestamp_last, ledger, code, flags from accounts")
 TRANSFERS = (f"select {hex_of('id')}, {hex_of('debit_account_id')}, {hex_of('credit_account_id')},"
-             f" {hex_of('pending_id')}, {hex_of('user_data')}, amount, timestamp, timeout_s, ledger,"
-             " code, flags, result, encode(convert_to(reference, 'UTF8'), 'hex'),"
+             f" {hex_of('pending_id')}, {hex_of('user_data')}, amount, timestamp, timeout_s,"
+             " ledger, code, flags, result, encode(convert_to(reference, 'UTF8'), 'hex'),"
              f" {after_of('debit')}, {after_of('credit')} from transfers")
 PENDINGS = (f"select {hex_of('id')}, {hex_of('debit_account_id')}, {hex_of('credit_account_id')},"
             f" amount, expires_at, status, resolved_at, {after_of('debit')}, {after_of('credit')}"

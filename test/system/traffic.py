@@ -96,14 +96,15 @@ class Traffic:
 
     def request(self):
         kind = self.random.random()
-        manner = self.random.choices(["", "twice", "abandoned"], [70, 20, 10])[0]
+        manner = self.random.choices(["", "twice", "abandoned"], [55, 35, 10])[0]
         if kind < 0.03:
             return Request("set_credit_limits", [self.limit() for _ in range(1 + self.one_in(3))],
                            manner)
         if kind < 0.05:
             return Request("open_accounts", [self.account() for _ in range(1 + self.one_in(3))],
                            manner)
-        size = self.random.choice([1, self.random.randint(1, 20), self.random.randint(1, BATCH_MAX)])
+        size = self.random.choice([1, 1, self.random.randint(1, 20),
+                                   self.random.randint(1, BATCH_MAX)])
         events = self.past_batch(size) if kind < 0.15 else self.batch(size)
         if self.one_in(200):
             self.spoil_beyond_the_wire(self.random.choice(events))
@@ -124,7 +125,7 @@ class Traffic:
 
     def batch(self, size):
         events, self.later = self.later, []
-        if self.one_in(25):
+        if self.one_in(40):
             events.append(self.closing())
         while len(events) < size:
             if self.one_in(16):
@@ -240,7 +241,7 @@ class Traffic:
     def closing(self):
         """Closes an account, mostly to be opened again by a void in a moment."""
         flags = self.random.choice([CLOSING_DEBIT, CLOSING_CREDIT, CLOSING_DEBIT | CLOSING_CREDIT])
-        event = self.pending(CLOSABLE if self.one_in(2) else None, flags)
+        event = self.pending(None if self.one_in(3) else CLOSABLE, flags)
         event.timeout = 1
         if not self.one_in(3):
             void = pb.Transfer(id=wire.id_bytes(self.random.getrandbits(128)), flags=VOID,
@@ -292,13 +293,16 @@ class Traffic:
         field, value = self.random.choice([
             ("id", b""), ("id", wire.id_bytes(ID_MAX)), ("debit_account_id", b""),
             ("debit_account_id", wire.id_bytes(ID_MAX)), ("credit_account_id", wire.id_bytes(4711)),
-            ("debit_account_id", wire.id_bytes(4712)), ("credit_account_id", event.debit_account_id),
-            ("credit_account_id", wire.id_bytes(21)), ("credit_account_id", wire.id_bytes(14)),
+            ("debit_account_id", wire.id_bytes(4712)),
+            ("credit_account_id", event.debit_account_id), ("credit_account_id", wire.id_bytes(21)),
+            ("credit_account_id", wire.id_bytes(14)),
             ("amount", event.amount // 2 + 1), ("pending_id", event.id), ("pending_id", b""),
             ("timeout", 3), ("ledger", 0), ("ledger", 840), ("code", 0), ("code", 4),
             ("user_data", wire.id_bytes(77)), ("reference", "other"), ("timestamp", 1),
             *[("flags", event.flags ^ 1 << i) for i in range(1, 11)]])
         setattr(event, field, value)
+        if event.flags & PENDING and event.flags & (CLOSING_DEBIT | CLOSING_CREDIT):
+            event.timeout = 1  # not for ever
 
     def spoil_beyond_the_wire(self, event):
         """The whole request is refused for it."""
@@ -310,7 +314,7 @@ class Traffic:
 class TrafficClient(threading.Thread):
     """Sends one client's traffic until it is told to end, and asks again until each request has an
     answer. In `answers` is all that was answered, late and doubled, too: pairs of a request and a
-    reply. In `unanswered` are the requests of which the outcome was not told, once for each time."""
+    reply. In `unanswered` are the requests of which an outcome was not told."""
 
     PATIENCE_S = 5
 
