@@ -139,8 +139,8 @@ class RunTest(unittest.TestCase):
 
     def test_lines_of_json(self):
         rows = ["pgbench_best", "raw_two_shards", "raw_lone", "lone_1"]
-        done = subprocess.run([wire.REPO / "bench/run", "--bin", BIN, "--seconds=0.3",
-                               "--warm-up=0.1", f"--rows={','.join(rows)}", "quick"],
+        done = subprocess.run([wire.REPO / "bench/run", "--bin", BIN, "--seconds=1",
+                               "--warm-up=0.5", f"--rows={','.join(rows)}", "quick"],
                               capture_output=True, text=True, timeout=170)
         self.assertEqual(done.returncode, 0, done.stderr)
         lines = [json.loads(line) for line in done.stdout.splitlines()]
