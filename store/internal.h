@@ -35,6 +35,9 @@ struct florin_store {
     florin_id_t forget[FLORIN_SHARDS_MAX][FLORIN_STORE_FORGET_MAX];
     size_t forget_count[FLORIN_SHARDS_MAX];
 
+    void (*meanwhile)(void *arg); /* NULL: nothing to do while a batch is written */
+    void *meanwhile_arg;
+
     uint64_t told_in_doubt_ms; /* when the log last said that a home shard is away */
 };
 
@@ -66,6 +69,10 @@ static inline florin_shards_t florin_store_all_shards(const florin_store_t *self
 
 /* Waits for the rounds under way on some shards. */
 void florin_store_wait(florin_store_t *self, florin_shards_t shards, uint64_t deadline_ms);
+
+/* Sees to it that what was written to some shards is sent, and does what there is to do until it is
+ * answered. */
+void florin_store_do_meanwhile(florin_store_t *self, florin_shards_t shards);
 
 /* A round on several shards at once that changes nothing: `add` adds its statements for each. A
  * connection that turns out to be lost is made anew, once. The results stay in the sessions. */

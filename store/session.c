@@ -212,7 +212,10 @@ static int remaining_ms(uint64_t deadline_ms)
     return left > INT32_MAX ? INT32_MAX : (int)left;
 }
 
-void florin_sessions_wait(florin_session_t **sessions, size_t count, uint64_t deadline_ms)
+/* Until each session has its answers or, for `sent_only`, until all that it has to send is on its
+ * way. False when the time is up. */
+static bool wait_for(florin_session_t **sessions, size_t count, bool sent_only,
+                     uint64_t deadline_ms)
 {
     assert(count <= FLORIN_SHARDS_MAX);
     for (;;) {
@@ -220,16 +223,27 @@ void florin_sessions_wait(florin_session_t **sessions, size_t count, uint64_t de
         nfds_t open = 0;
         for (size_t i = 0; i < count; i++) {
             short events = pump(sessions[i]);
-            if (sessions[i]->waiting)
+            if (sessions[i]->waiting && (!sent_only || events & POLLOUT))
                 polls[open++] = (struct pollfd){.fd = PQsocket(sessions[i]->pg), .events = events};
         }
         if (open == 0)
-            return;
+            return true;
         int left_ms = remaining_ms(deadline_ms);
         if (left_ms == 0)
-            break;
+            return false;
         (void)poll(polls, open, left_ms); /* what went wrong with a socket, pump finds out */
     }
+}
+
+void florin_sessions_send(florin_session_t **sessions, size_t count, uint64_t deadline_ms)
+{
+    (void)wait_for(sessions, count, true, deadline_ms);
+}
+
+void florin_sessions_wait(florin_session_t **sessions, size_t count, uint64_t deadline_ms)
+{
+    if (wait_for(sessions, count, false, deadline_ms))
+        return;
     for (size_t i = 0; i < count; i++)
         if (sessions[i]->waiting)
             lose(sessions[i], FLORIN_ERROR_TIMEOUT, "no answer in time; connection dropped");

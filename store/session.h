@@ -72,6 +72,10 @@ void florin_session_command(florin_session_t *self, const char *sql);
 /* Ends the round and sends it off. */
 void florin_session_sync(florin_session_t *self);
 
+/* Waits until all that the sessions have to send is on its way; what is not by the deadline, the
+ * wait for the answers finds out. */
+void florin_sessions_send(florin_session_t **sessions, size_t count, uint64_t deadline_ms);
+
 /* Waits until each session has its answers, or a fault; those that have none by the deadline
  * (florin_clock_ms) are closed. Sessions without a round under way are passed over. */
 void florin_sessions_wait(florin_session_t **sessions, size_t count, uint64_t deadline_ms);

@@ -179,14 +179,36 @@ size_t florin_store_shard_of(const florin_store_t *self, florin_id_t id)
     return self->slots[florin_id_slot(id)];
 }
 
-void florin_store_wait(florin_store_t *self, florin_shards_t shards, uint64_t deadline_ms)
+static size_t sessions_of(florin_store_t *self, florin_shards_t shards, florin_session_t **sessions)
 {
-    florin_session_t *sessions[FLORIN_SHARDS_MAX];
     size_t count = 0;
     for (size_t i = 0; i < self->shards_count; i++)
         if (florin_shards_has(shards, i))
             sessions[count++] = &self->shards[i];
+    return count;
+}
+
+void florin_store_wait(florin_store_t *self, florin_shards_t shards, uint64_t deadline_ms)
+{
+    florin_session_t *sessions[FLORIN_SHARDS_MAX];
+    size_t count = sessions_of(self, shards, sessions);
     florin_sessions_wait(sessions, count, deadline_ms);
+}
+
+void florin_store_set_meanwhile(florin_store_t *self, void (*fn)(void *arg), void *arg)
+{
+    self->meanwhile = fn;
+    self->meanwhile_arg = arg;
+}
+
+void florin_store_do_meanwhile(florin_store_t *self, florin_shards_t shards)
+{
+    florin_session_t *sessions[FLORIN_SHARDS_MAX];
+    if (!self->meanwhile)
+        return;
+    size_t count = sessions_of(self, shards, sessions);
+    florin_sessions_send(sessions, count, florin_store_deadline(self));
+    self->meanwhile(self->meanwhile_arg);
 }
 
 /* All of these shards, or none has anything under way. */

@@ -61,6 +61,11 @@ int florin_store_create_transfers(florin_store_t *self, florin_ledger_t *ledger,
                                   const florin_window_limit_t *limits, size_t limits_count,
                                   florin_error_t *error) FLORIN_MUST_USE;
 
+/* What to do, if anything, while the shards write a batch: `fn` is called when all is sent and
+ * before it is waited for, once for each try of a batch. It must not use the store. NULL: nothing,
+ * as at first. */
+void florin_store_set_meanwhile(florin_store_t *self, void (*fn)(void *arg), void *arg);
+
 /* Says what florin_store_create_transfers would do with one request now, and changes nothing: takes
  * no lock, writes no row, and releases nothing that is overdue. The ledger then holds all accounts
  * that would be moved (florin_ledger_changed). */

@@ -160,6 +160,7 @@ static bool write_and_prepare(florin_batch_t *self, size_t home)
         florin_session_sync(&store->shards[i]);
         FLORIN_FAILPOINT(i == home ? "store_written" : "store_prepared_some");
     }
+    florin_store_do_meanwhile(store, self->writers);
     florin_store_wait(store, self->touched, florin_store_deadline(store));
     for (size_t i = home + 1; i < store->shards_count; i++)
         if (florin_shards_has(self->writers, i) && store->shards[i].fault == FLORIN_FAULT_NONE)
@@ -363,6 +364,7 @@ static florin_step_t commit_one(florin_batch_t *self, size_t home)
     florin_session_command(session, "COMMIT");
     florin_session_sync(session);
     FLORIN_FAILPOINT("store_decision_sent");
+    florin_store_do_meanwhile(self->store, self->writers);
     verdict_t verdict = await_decision(self, home);
     if (verdict == VERDICT_YES)
         forgotten(self->store, home, forgetting);

@@ -27,35 +27,61 @@ static Florin__V1__LookupTransfersRequest other;
 static Florin__V1__Transfer transfers[CALLS][EVENTS_MAX];
 static Florin__V1__Transfer *lists[CALLS][EVENTS_MAX];
 
-static size_t risk_events, books_requests;
+static size_t risk_events, books_requests, looks, place_of_reasons;
 static int books_code;          /* of the batch as a whole */
 static size_t away_request = 9; /* the one whose shard is away */
 
-void florin_verdicts_ask(florin_verdicts_t *self, Florin__V1__Transfer **wires,
-                         florin_transfer_event_t *events, size_t count)
+bool florin_verdicts_ask(florin_verdicts_t *self, florin_risk_t *risk, Florin__V1__Transfer **wires,
+                         const florin_transfer_event_t *events, size_t count, florin_arena_t *in)
 {
-    (void)self;
-    risk_events = count;
-    for (size_t i = 0; i < count; i++) {
+    assert_ptr_equal(risk, &worker->risk);
+    *self = (florin_verdicts_t){.arena = in,
+                                .asked_count = count,
+                                .awaited = true,
+                                .places = florin_arena_calloc(in, count, sizeof(uint16_t)),
+                                .limits = florin_arena_calloc(in, count, sizeof(self->limits[0]))};
+    for (size_t i = 0; i < count; i++)
         assert_int_equal(wires[i]->amount, events[i].transfer.amount);
-        events[i].verdict = FLORIN_VERDICT_APPROVED;
-    }
+    for (size_t i = 0; self->places && i < count; i++)
+        self->places[i] = (uint16_t)i;
+    risk_events = count;
+    return self->places && self->limits;
 }
 
+void florin_verdicts_await(florin_verdicts_t *self, florin_transfer_event_t *events, size_t count)
+{
+    assert_true(self->awaited && self->asked_count == count);
+    self->awaited = false;
+    for (size_t i = 0; i < count; i++)
+        events[i].verdict = FLORIN_VERDICT_APPROVED;
+}
+
+/* Those of a transfer are about the amount that risk was asked about. */
 bool florin_verdicts_reasons(const florin_verdicts_t *self, size_t index,
                              const florin_transfer_event_t *event,
-                             const florin_transfer_outcome_t *outcome, florin_arena_t *in,
+                             const florin_transfer_outcome_t *outcome,
                              Florin__V1__RiskReason **reasons, size_t *count)
 {
-    (void)self;
-    assert_ptr_equal(event, &worker->events[index]);
+    assert_false(self->awaited);
+    assert_int_equal(event->verdict, FLORIN_VERDICT_APPROVED);
     assert_ptr_equal(outcome, &worker->outcomes[index]);
-    *reasons = florin_arena_calloc(in, 1, sizeof(**reasons));
+    *reasons = florin_arena_calloc(self->arena, 1, sizeof(**reasons));
     if (!*reasons)
         return false;
     (*reasons)[0] = FLORIN__V1__RISK_REASON__RISK_REASON_DEBIT_ACCOUNT_BLOCKED;
+    place_of_reasons = self->places[index];
     *count = 1;
     return true;
+}
+
+static void (*meanwhile)(void *arg);
+static void *meanwhile_arg;
+
+void florin_store_set_meanwhile(florin_store_t *self, void (*fn)(void *arg), void *arg)
+{
+    assert_null(self);
+    meanwhile = fn;
+    meanwhile_arg = arg;
 }
 
 /* The outcome's timestamp is the transfer's amount; 13 is declined, 21 failed for it before. */
@@ -68,6 +94,8 @@ int florin_store_create_transfers(florin_store_t *self, florin_ledger_t *ledger,
 {
     assert_true(!self && !ledger && limits && limits_count == 0);
     books_requests = asked_count;
+    assert_non_null(meanwhile);
+    meanwhile(meanwhile_arg);
     if (books_code)
         return florin_error_set(error, books_code, "others have the locks");
     for (size_t i = 0, event = 0; i < asked_count; i++) {
@@ -130,7 +158,7 @@ static int set_up(void **state)
     (void)state;
     worker = calloc(1, sizeof(*worker));
     arena = florin_arena_new(65536);
-    risk_events = books_requests = tried = 0;
+    risk_events = books_requests = tried = looks = place_of_reasons = 0;
     books_code = 0;
     away_request = 9;
     for (size_t i = 0; i < CALLS; i++) {
@@ -165,9 +193,25 @@ static void request(size_t call, size_t count, uint64_t first)
     requests[call].create_transfers = &bodies[call];
 }
 
+static void look(void *arg)
+{
+    assert_ptr_equal(arg, &looks);
+    looks++;
+}
+
+static void book_after(void (*change)(void))
+{
+    const florin_ahead_t ahead = {florin_booking_new(&worker->risk, calls, CALLS, false, arena),
+                                  look, &looks};
+    if (change)
+        change();
+    florin_transactions_create(worker, calls, CALLS, arena, &ahead);
+    assert_null(meanwhile);
+}
+
 static void run(void)
 {
-    florin_transactions_create(worker, calls, CALLS, arena);
+    book_after(NULL);
 }
 
 static void expect(size_t call, Florin__V1__Status status, const char *message)
@@ -197,11 +241,87 @@ static void test_one_batch_of_many_requests(void **state)
     run();
     assert_int_equal(risk_events, 3 + EVENTS_MAX);
     assert_int_equal(books_requests, 3);
+    assert_int_equal(looks, 1);
     expect_created(0, 2, 100);
     expect_created(1, 1, 200);
     expect_created(2, 0, 0);
     expect_created(3, EVENTS_MAX, 300);
     expect(4, FLORIN__V1__STATUS__STATUS_INTERNAL, ""); /* left alone */
+}
+
+static const Florin__V1__RequestContext five_ms = {.ttl_ms = 5};
+
+static void expect_expired(size_t call)
+{
+    expect(call, FLORIN__V1__STATUS__STATUS_EXPIRED,
+           "not begun: it had 5 ms to live, and waited longer for its turn");
+}
+
+static void expire_two(void)
+{
+    calls[0].context = calls[2].context = &five_ms;
+    calls[0].deadline_ms = calls[2].deadline_ms = 1;
+}
+
+/* Their time ran out while another batch was written: risk has had its say on all, and what is left
+ * keeps what it said. */
+static void test_expired_since_risk_was_asked(void **state)
+{
+    (void)state;
+    request(0, 2, 100);
+    request(1, 2, 13); /* the first is declined */
+    request(2, 1, 200);
+    request(3, EVENTS_MAX, 300);
+    book_after(expire_two);
+    assert_int_equal(risk_events, 5 + EVENTS_MAX);
+    assert_int_equal(books_requests, 2);
+    expect_expired(0);
+    expect_created(1, 2, 13);
+    expect_expired(2);
+    expect_created(3, EVENTS_MAX, 300);
+    assert_int_equal(place_of_reasons, 2);
+}
+
+static void expire_all(void)
+{
+    expire_two();
+    calls[1].context = &five_ms;
+    calls[1].deadline_ms = 1;
+}
+
+static void test_nothing_left_to_book(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < 3; i++)
+        request(i, 1, 100);
+    book_after(expire_all);
+    assert_int_equal(books_requests, 0);
+    for (size_t i = 0; i < 3; i++)
+        expect_expired(i);
+}
+
+/* However little room there is: whole replies, or none. */
+static void test_a_booking_needs_room(void **state)
+{
+    (void)state;
+    size_t refused = 0;
+    for (size_t room = 16; refused == 0 || replies[0].status != FLORIN__V1__STATUS__STATUS_OK;
+         room += 16) {
+        florin_arena_destroy(&arena);
+        arena = florin_arena_new(room);
+        for (size_t i = 0; i < 2; i++) {
+            florin__v1__reply__init(&replies[i]);
+            request(i, i, 100);
+        }
+        run();
+        for (size_t i = 0; i < 2; i++) {
+            bool whole = replies[i].status == FLORIN__V1__STATUS__STATUS_OK;
+            assert_true(whole || replies[i].status == FLORIN__V1__STATUS__STATUS_TOO_LARGE);
+            assert_true(whole == (replies[i].result_case != FLORIN__V1__REPLY__RESULT__NOT_SET));
+        }
+        refused += books_requests == 0;
+    }
+    assert_int_not_equal(refused, 0);
 }
 
 static void test_a_field_out_of_range_fails_its_request_alone(void **state)
@@ -329,19 +449,17 @@ static void test_a_dry_run_shows_the_accounts(void **state)
 static void test_dry_runs_fail_alone(void **state)
 {
     (void)state;
-    static const Florin__V1__RequestContext context = {.ttl_ms = 5};
     for (size_t i = 0; i < 3; i++) {
         request(i, 2, 100);
         bodies[i].dry_run = true;
     }
-    calls[0].context = &context;
+    calls[0].context = &five_ms;
     calls[0].deadline_ms = 1;
     transfers[1][1].code = UINT16_MAX + 1;
     worker->ledger = florin_ledger_new();
     florin_transactions_try(worker, calls, CALLS, arena);
     assert_int_equal(tried, 2);
-    expect(0, FLORIN__V1__STATUS__STATUS_EXPIRED,
-           "not begun: it had 5 ms to live, and waited longer for its turn");
+    expect_expired(0);
     expect(1, FLORIN__V1__STATUS__STATUS_BAD_REQUEST,
            "transfers[1].code: 65536; it is at most 65535");
     expect_created(2, 2, 100);
@@ -390,6 +508,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         BATCH(test_one_batch_of_many_requests),
+        BATCH(test_expired_since_risk_was_asked),
+        BATCH(test_nothing_left_to_book),
+        BATCH(test_a_booking_needs_room),
         BATCH(test_a_field_out_of_range_fails_its_request_alone),
         BATCH(test_a_shard_that_is_away_fails_its_request_alone),
         BATCH(test_all_fail_with_the_batch),

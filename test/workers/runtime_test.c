@@ -18,10 +18,11 @@
 #define CREDIT 6
 
 /* ------------------------------------------------------- a handler that does a batch when told to
- * A reply's message says which batch it was in, with how many calls; or how often it was idle. */
+ * A reply's message says which batch it was in, with how many calls; or how often it was idle; or,
+ * for a batch during which the next one is looked at, about how many was asked by its end. */
 
 static int gate, begun;
-static unsigned batches, idles;
+static unsigned asks, batches, idles;
 
 static int start(void **state, const florin_config_t *config, florin_error_t *error)
 {
@@ -39,13 +40,35 @@ static size_t weigh(const Florin__V1__Request *request)
     return events > 0 ? events : 1;
 }
 
-static void handle(void *state, florin_call_t *calls, size_t count, florin_arena_t *arena)
+static void *ask(void *state, florin_call_t *calls, size_t count, florin_arena_t *arena)
+{
+    unsigned *number = florin_arena_alloc(arena, sizeof(*number));
+    if (state != &batches || !calls[count - 1].request)
+        _exit(98);
+    *number = ++asks;
+    return number;
+}
+
+static void wait_at_the_gate(void)
 {
     char byte;
-    (void)state;
-    batches++;
     if (write(begun, "", 1) != 1 || read(gate, &byte, 1) != 1)
         _exit(99);
+}
+
+static void handle(void *state, florin_call_t *calls, size_t count, florin_arena_t *arena,
+                   const florin_ahead_t *ahead)
+{
+    (void)state;
+    batches++;
+    if (*(unsigned *)ahead->asked != batches)
+        _exit(97);
+    wait_at_the_gate();
+    if (calls[0].request->operation_case == FLORIN__V1__REQUEST__OPERATION_LIST_ACCOUNTS) {
+        ahead->look(ahead->arg);
+        ahead->look(ahead->arg);
+        wait_at_the_gate();
+    }
     for (size_t i = 0; i < count; i++) {
         Florin__V1__Reply *reply = calls[i].reply;
         if (calls[i].request->operation_case == FLORIN__V1__REQUEST__OPERATION_STATEMENT) {
@@ -60,6 +83,9 @@ static void handle(void *state, florin_call_t *calls, size_t count, florin_arena
         } else if (calls[i].request->operation_case ==
                    FLORIN__V1__REQUEST__OPERATION_TRIAL_BALANCE) {
             reply->message = florin_arena_printf(arena, "idle %u", idles);
+        } else if (calls[i].request->operation_case ==
+                   FLORIN__V1__REQUEST__OPERATION_LIST_ACCOUNTS) {
+            reply->message = florin_arena_printf(arena, "asked about %u", asks);
         } else {
             reply->message = florin_arena_printf(arena, "batch %u of %zu", batches, count);
         }
@@ -82,6 +108,7 @@ static const florin_handler_t handler = {.service = "fake",
                                          .program = "florin-fake",
                                          .start = start,
                                          .weigh = weigh,
+                                         .ask = ask,
                                          .handle = handle,
                                          .idle = idle,
                                          .stop = stop};
@@ -200,6 +227,49 @@ static void test_what_waits_is_the_next_batch(void **state)
     expect_ok(broker, "first", "batch 1 of 1");
     for (size_t i = 0; i < 5; i++)
         expect_ok(broker, waiting[i], "batch 2 of 5");
+}
+
+/* A batch that looks at the next one: what has come is asked about while it runs, and what comes
+ * then waits for the one after that. */
+static void test_the_next_batch_is_asked_about_ahead(void **state)
+{
+    fake_t *broker = *state;
+    const char *waiting[] = {"b", "c", "d", "e", "f"};
+    Florin__V1__ListAccountsRequest list = FLORIN__V1__LIST_ACCOUNTS_REQUEST__INIT;
+    Florin__V1__Request request = FLORIN__V1__REQUEST__INIT;
+    request.operation_case = FLORIN__V1__REQUEST__OPERATION_LIST_ACCOUNTS;
+    request.list_accounts = &list;
+    fake_request(broker, "first", 60000, &request);
+    fake_await_batch(broker);
+    for (size_t i = 0; i < 5; i++)
+        send_events(broker, waiting[i], 1);
+    send_events(broker, "g", 1);
+    expect_busy(broker, "g");
+    fake_pass(broker, 1);
+    fake_await_batch(broker);
+    fake_pass(broker, 1);
+    expect_ok(broker, "first", "asked about 2");
+    fake_await_batch(broker);
+    send_events(broker, "h", 1);
+    fake_pass(broker, 2);
+    for (size_t i = 0; i < 5; i++)
+        expect_ok(broker, waiting[i], "batch 2 of 5");
+    expect_ok(broker, "h", "batch 3 of 1");
+}
+
+/* Nothing has come: there is nothing to ask about, and the next batch is what comes later. */
+static void test_looking_ahead_in_vain(void **state)
+{
+    fake_t *broker = *state;
+    Florin__V1__ListAccountsRequest list = FLORIN__V1__LIST_ACCOUNTS_REQUEST__INIT;
+    Florin__V1__Request request = FLORIN__V1__REQUEST__INIT;
+    request.operation_case = FLORIN__V1__REQUEST__OPERATION_LIST_ACCOUNTS;
+    request.list_accounts = &list;
+    for (unsigned i = 0; i < 2; i++) {
+        fake_request(broker, "a", 60000, &request);
+        fake_pass(broker, 2);
+        expect_ok(broker, "a", i == 0 ? "asked about 1" : "asked about 2");
+    }
 }
 
 static void test_batches_are_cut_by_events(void **state)
@@ -500,6 +570,8 @@ int main(void)
         GATED(test_hello_and_heartbeats),
         GATED(test_request_id_comes_back),
         GATED(test_what_waits_is_the_next_batch),
+        GATED(test_the_next_batch_is_asked_about_ahead),
+        GATED(test_looking_ahead_in_vain),
         GATED(test_batches_are_cut_by_events),
         GATED(test_idle_work_between_batches),
         GATED(test_expired_is_not_begun),

@@ -21,6 +21,8 @@ static Florin__V1__Assessment *assessments_list[COUNT + 1];
 static Florin__V1__WindowLimit limits[COUNT + 1];
 static Florin__V1__WindowLimit *limits_list[COUNT + 1];
 static uint8_t ids[COUNT + 1][16];
+static florin_arena_t *arena;
+static florin_risk_t risk;
 static florin_verdicts_t verdicts;
 static florin_transfer_event_t events[COUNT];
 static uint64_t now_ms = 1000000;
@@ -34,25 +36,44 @@ uint64_t florin_clock_ms(void)
     return now_ms;
 }
 
-/* The client's: a copy of the answer, as it would come off the wire. */
-int florin_client_call(florin_client_t *self, const char *service,
-                       const Florin__V1__Request *request, Florin__V1__Reply **reply,
-                       florin_error_t *error)
+static florin_client_reply_fn *taker; /* of the question under way */
+static void *taker_arg;
+
+int florin_client_submit(florin_client_t *self, const char *service,
+                         const Florin__V1__Request *request, florin_client_reply_fn *fn, void *arg,
+                         florin_error_t *error)
 {
-    assert_null(self);
+    assert_true(!self && !taker && error->code == 0);
     assert_string_equal(service, "risk");
     assert_int_equal(request->operation_case, FLORIN__V1__REQUEST__OPERATION_ASSESS_TRANSFERS);
     assert_int_equal(request->assess_transfers->n_transfers, asked_count);
     asked++;
     asked_bytes = florin__v1__request__get_packed_size(request);
-    now_ms += answer_ms;
-    if (answer_code)
-        return florin_error_set(error, answer_code, "risk is away");
+    taker = fn;
+    taker_arg = arg;
+    return 0;
+}
+
+/* A copy of the answer, as it would come off the wire, and gone after the call. */
+size_t florin_client_process(florin_client_t *self, uint32_t timeout_ms)
+{
     static uint8_t bytes[4096];
+    florin_client_reply_fn *fn = taker;
+    florin_error_t error = {0};
+    assert_true(!self && fn && timeout_ms > 0);
+    taker = NULL;
+    now_ms += answer_ms;
+    if (answer_code) {
+        (void)florin_error_set(&error, answer_code, "risk is away");
+        fn(taker_arg, NULL, &error);
+        return 0;
+    }
     size_t size = florin__v1__reply__get_packed_size(&answer);
     assert_in_range(size, 0, sizeof(bytes));
     florin__v1__reply__pack(&answer, bytes);
-    *reply = florin__v1__reply__unpack(NULL, size, bytes);
+    Florin__V1__Reply *reply = florin__v1__reply__unpack(NULL, size, bytes);
+    fn(taker_arg, reply, &error);
+    florin__v1__reply__free_unpacked(reply, NULL);
     return 0;
 }
 
@@ -60,6 +81,7 @@ int florin_client_call(florin_client_t *self, const char *service,
 static int set_up(void **state)
 {
     (void)state;
+    arena = florin_arena_new(8192);
     answer_code = 0;
     answer_ms = 1;
     asked = 0;
@@ -91,9 +113,15 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     (void)state;
-    florin_verdicts_clear(&verdicts);
-    verdicts.pause_ms = 0;
+    florin_arena_destroy(&arena);
+    risk.pause_ms = 0;
     return 0;
+}
+
+static void ask_about(Florin__V1__Transfer **wires)
+{
+    florin_arena_reset(arena);
+    assert_true(florin_verdicts_ask(&verdicts, &risk, wires, events, COUNT, arena));
 }
 
 static void ask(void)
@@ -102,7 +130,8 @@ static void ask(void)
     Florin__V1__Transfer *wires[COUNT] = {&transfer, &transfer, &transfer};
     for (size_t i = 0; i < COUNT; i++)
         events[i].verdict = FLORIN_VERDICT_APPROVED;
-    florin_verdicts_ask(&verdicts, wires, events, COUNT);
+    ask_about(wires);
+    florin_verdicts_await(&verdicts, events, COUNT);
 }
 
 static void test_sound(void **state)
@@ -270,6 +299,39 @@ static void test_no_pause_after_a_slow_answer(void **state)
     assert_int_equal(events[0].verdict, FLORIN_VERDICT_APPROVED);
 }
 
+/* What counts is the time that a batch waited, not that in which another one was written. */
+static void test_no_pause_after_a_refusal_that_waited(void **state)
+{
+    (void)state;
+    static Florin__V1__Transfer transfer = FLORIN__V1__TRANSFER__INIT;
+    Florin__V1__Transfer *wires[COUNT] = {&transfer, &transfer, &transfer};
+    answer.status = FLORIN__V1__STATUS__STATUS_INTERNAL;
+    ask_about(wires);
+    now_ms += 1000;
+    florin_verdicts_await(&verdicts, events, COUNT);
+    assert_int_equal(events[0].verdict, FLORIN_VERDICT_UNAVAILABLE);
+    check_closed();
+    assert_int_equal(asked, 2);
+}
+
+/* However little room there is: asked and answered, or not asked. */
+static void test_needs_room(void **state)
+{
+    (void)state;
+    static Florin__V1__Transfer transfer = FLORIN__V1__TRANSFER__INIT;
+    Florin__V1__Transfer *wires[COUNT] = {&transfer, &transfer, &transfer};
+    unsigned refused = 0;
+    for (size_t room = 16; asked == 0; room += 16, refused += asked == 0) {
+        florin_arena_destroy(&arena);
+        arena = florin_arena_new(room);
+        assert_true(florin_verdicts_ask(&verdicts, &risk, wires, events, COUNT, arena) ==
+                    (asked == 1));
+    }
+    assert_int_not_equal(refused, 0);
+    florin_verdicts_await(&verdicts, events, COUNT);
+    assert_int_equal(events[1].verdict, FLORIN_VERDICT_REVIEW);
+}
+
 /* One client's fields from the future must not make the whole batch's question too large. */
 static void test_unknown_fields_stay_behind(void **state)
 {
@@ -283,8 +345,9 @@ static void test_unknown_fields_stay_behind(void **state)
     long_one.base.n_unknown_fields = 1;
     long_one.base.unknown_fields = &field;
     Florin__V1__Transfer *wires[COUNT] = {&plain, &long_one, &plain};
-    florin_verdicts_ask(&verdicts, wires, events, COUNT);
+    ask_about(wires);
     assert_int_equal(asked_bytes, bytes);
+    florin_verdicts_await(&verdicts, events, COUNT);
 }
 
 static void test_too_many_reasons(void **state)
@@ -304,18 +367,16 @@ static void test_too_many_reasons(void **state)
 static void check_reasons(size_t index, bool passes_count, bool passes_sum, size_t count,
                           Florin__V1__RiskReason first)
 {
-    florin_arena_t *arena = florin_arena_new(1024);
     const florin_transfer_outcome_t outcome = {.result = FLORIN_TRANSFER_RISK_DECLINED,
                                                .passes_window_count = passes_count,
                                                .passes_window_sum = passes_sum};
     Florin__V1__RiskReason *reasons = NULL;
     size_t found = 0;
-    assert_true(florin_verdicts_reasons(&verdicts, index, &events[index], &outcome, arena, &reasons,
-                                        &found));
+    assert_true(
+        florin_verdicts_reasons(&verdicts, index, &events[index], &outcome, &reasons, &found));
     assert_int_equal(found, count);
     if (count > 0)
         assert_int_equal(reasons[0], first);
-    florin_arena_destroy(&arena);
 }
 
 static void test_reasons(void **state)
@@ -353,6 +414,8 @@ int main(void)
         ANSWERED(test_a_pause_after_a_late_refusal),
         ANSWERED(test_no_pause_after_a_quick_refusal),
         ANSWERED(test_no_pause_after_a_slow_answer),
+        ANSWERED(test_no_pause_after_a_refusal_that_waited),
+        ANSWERED(test_needs_room),
         ANSWERED(test_unknown_fields_stay_behind),
         ANSWERED(test_too_many_reasons),
         ANSWERED(test_reasons),

@@ -67,8 +67,10 @@ static bool known(const Florin__V1__Request *request)
     }
 }
 
-static void handle(void *state, florin_call_t *calls, size_t count, florin_arena_t *arena)
+static void handle(void *state, florin_call_t *calls, size_t count, florin_arena_t *arena,
+                   const florin_ahead_t *ahead)
 {
+    (void)ahead;
     for (size_t i = 0; i < count; i++)
         if (!known(calls[i].request))
             florin_call_fail_operation(&calls[i], arena, "accounts");

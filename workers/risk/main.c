@@ -170,8 +170,10 @@ static size_t merge(risk_t *self, florin_call_t *calls, size_t count, size_t *me
     return events;
 }
 
-static void handle(void *state, florin_call_t *calls, size_t count, florin_arena_t *arena)
+static void handle(void *state, florin_call_t *calls, size_t count, florin_arena_t *arena,
+                   const florin_ahead_t *ahead)
 {
+    (void)ahead;
     risk_t *self = state;
     size_t merged = 0;
     refresh_rules(self);

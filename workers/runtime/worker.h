@@ -2,8 +2,8 @@
  * all brokers (READY with hello, heartbeats, requests in, replies out) and never blocks; the batch
  * thread hands the handler all requests that wait, as one batch, and may block on the database.
  *
- * Life: start -> (handle | idle)* -> stop, all in the batch thread. SIGTERM drains: DISCONNECT to
- * the brokers, what is under way is finished and answered, then the program ends with 0. */
+ * Life: start -> (ask? handle | idle)* -> stop, all in the batch thread. SIGTERM drains: DISCONNECT
+ * to the brokers, what is under way is finished and answered, then the program ends with 0. */
 #ifndef FLORIN_WORKER_H
 #define FLORIN_WORKER_H
 
@@ -22,6 +22,15 @@ typedef struct {
     Florin__V1__Reply *reply;
 } florin_call_t;
 
+/* What a handler that asks others gets along with a batch. */
+typedef struct {
+    void *asked; /* what its ask returned for this batch */
+    /* Collects the next batch and asks about it, if there are requests: for the time in which this
+     * batch waits for something else. May be called more than once. */
+    void (*look)(void *arg);
+    void *arg;
+} florin_ahead_t;
+
 typedef struct {
     const char *service;              /* "accounts" */
     const char *program;              /* "florin-accounts" */
@@ -33,10 +42,16 @@ typedef struct {
     int (*start)(void **state, const florin_config_t *config, florin_error_t *error);
     /* How many events the request brings, at least 1. Pure. */
     size_t (*weigh)(const Florin__V1__Request *request);
+    /* Sends what others have to be asked about a batch, without waiting, and returns what handle
+     * needs to take their answers; NULL for a handler that asks nobody. The calls and the arena are
+     * those that handle gets: of the batches in the order in which they were asked about, one ahead
+     * at most. */
+    void *(*ask)(void *state, florin_call_t *calls, size_t count, florin_arena_t *arena);
     /* Answers all calls: together at most FLORIN_BATCH_EVENTS_MAX events, or a single call. Replies
      * point into the arena or into the state, good until the next call. May block within the calls'
      * time to live. */
-    void (*handle)(void *state, florin_call_t *calls, size_t count, florin_arena_t *arena);
+    void (*handle)(void *state, florin_call_t *calls, size_t count, florin_arena_t *arena,
+                   const florin_ahead_t *ahead);
     /* Called about every 250 ms, between batches; NULL when there is nothing to do. */
     void (*idle)(void *state);
     void (*stop)(void **state);

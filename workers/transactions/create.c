@@ -1,21 +1,88 @@
+#include <string.h>
+
 #include "workers/runtime/convert.h"
 #include "workers/transactions/transactions.h"
 
-/* Appends a call's transfers to the batch. */
-static int convert(florin_transactions_t *self, const Florin__V1__CreateTransfersRequest *request,
-                   size_t events, florin_error_t *error)
+static bool creates(const Florin__V1__Request *request, bool dry_run)
 {
-    for (size_t i = 0; i < request->n_transfers; i++) {
-        self->wires[events + i] = request->transfers[i];
-        if (florin_convert_transfer(request->transfers[i], i, &self->events[events + i].transfer,
-                                    error))
-            return error->code;
-    }
-    return 0;
+    return request->operation_case == FLORIN__V1__REQUEST__OPERATION_CREATE_TRANSFERS &&
+           request->create_transfers->dry_run == dry_run;
 }
 
-static bool fill_result(const florin_transactions_t *self, size_t event,
-                        Florin__V1__TransferResult *wire, florin_arena_t *arena)
+/* ------------------------------------------------------------------------------------- the booking
+ */
+
+/* Appends a call's transfers to the booking, if it has any, or answers what is wrong with them. */
+static void add_call(florin_booking_t *self, florin_call_t *call, Florin__V1__Transfer **wires,
+                     florin_arena_t *arena)
+{
+    const Florin__V1__CreateTransfersRequest *request = call->request->create_transfers;
+    size_t first = self->events_count;
+    florin_error_t error = {0};
+    for (size_t i = 0; i < request->n_transfers; i++) {
+        wires[first + i] = request->transfers[i];
+        if (florin_convert_transfer(request->transfers[i], i, &self->events[first + i].transfer,
+                                    &error)) {
+            florin_call_fail_error(call, arena, &error);
+            return;
+        }
+    }
+    if (request->n_transfers == 0)
+        return;
+    self->calls[self->count] = call;
+    self->requests[self->count++].events_count = request->n_transfers;
+    self->events_count += request->n_transfers;
+}
+
+florin_booking_t *florin_booking_new(florin_risk_t *risk, florin_call_t *calls, size_t count,
+                                     bool dry_run, florin_arena_t *arena)
+{
+    size_t events = 0;
+    for (size_t i = 0; i < count; i++)
+        if (creates(calls[i].request, dry_run))
+            events += calls[i].request->create_transfers->n_transfers;
+    florin_booking_t *self = florin_arena_calloc(arena, 1, sizeof(*self));
+    Florin__V1__Transfer **wires = florin_arena_calloc(arena, events, sizeof(*wires));
+    if (!self || !wires)
+        return NULL;
+    self->calls = florin_arena_calloc(arena, count, sizeof(self->calls[0]));
+    self->requests = florin_arena_calloc(arena, count, sizeof(self->requests[0]));
+    self->events = florin_arena_calloc(arena, events, sizeof(self->events[0]));
+    if (!self->calls || !self->requests || !self->events)
+        return NULL;
+    for (size_t i = 0; i < count; i++)
+        if (creates(calls[i].request, dry_run))
+            add_call(self, &calls[i], wires, arena);
+    bool asked =
+        florin_verdicts_ask(&self->verdicts, risk, wires, self->events, self->events_count, arena);
+    return asked ? self : NULL;
+}
+
+/* Time has passed since risk was asked: what nobody waits for any more leaves the booking. */
+static void narrow(florin_booking_t *self, florin_arena_t *arena)
+{
+    size_t kept = 0, from = 0, to = 0;
+    for (size_t i = 0; i < self->count; i++) {
+        size_t events = self->requests[i].events_count;
+        if (!florin_call_expired(self->calls[i], arena)) {
+            memmove(&self->events[to], &self->events[from], events * sizeof(self->events[0]));
+            memmove(&self->verdicts.places[to], &self->verdicts.places[from],
+                    events * sizeof(self->verdicts.places[0]));
+            self->calls[kept] = self->calls[i];
+            self->requests[kept++].events_count = events;
+            to += events;
+        }
+        from += events;
+    }
+    self->count = kept;
+    self->events_count = to;
+}
+
+/* ------------------------------------------------------------------------------------- the replies
+ */
+
+static bool fill_result(const florin_transactions_t *self, const florin_booking_t *booking,
+                        size_t event, Florin__V1__TransferResult *wire)
 {
     const florin_transfer_outcome_t *outcome = &self->outcomes[event];
     florin__v1__transfer_result__init(wire);
@@ -25,13 +92,13 @@ static bool fill_result(const florin_transactions_t *self, size_t event,
     wire->held_for_review = outcome->held_for_review;
     bool held = outcome->held_for_review && outcome->result == FLORIN_TRANSFER_CREATED;
     return (outcome->result != FLORIN_TRANSFER_RISK_DECLINED && !held) ||
-           florin_verdicts_reasons(&self->verdicts, event, &self->events[event], outcome, arena,
+           florin_verdicts_reasons(&booking->verdicts, event, &booking->events[event], outcome,
                                    &wire->reasons, &wire->n_reasons);
 }
 
 /* Answers with the outcomes of the events from `first` on. */
-static bool fill(const florin_transactions_t *self, Florin__V1__Reply *reply, size_t first,
-                 size_t count, florin_arena_t *arena)
+static bool fill(const florin_transactions_t *self, const florin_booking_t *booking,
+                 Florin__V1__Reply *reply, size_t first, size_t count, florin_arena_t *arena)
 {
     Florin__V1__CreateTransfersReply *created = florin_arena_alloc(arena, sizeof(*created));
     Florin__V1__TransferResult *results = florin_arena_calloc(arena, count, sizeof(*results));
@@ -40,7 +107,7 @@ static bool fill(const florin_transactions_t *self, Florin__V1__Reply *reply, si
         return false;
     florin__v1__create_transfers_reply__init(created);
     for (size_t i = 0; i < count; i++) {
-        if (!fill_result(self, first + i, &results[i], arena))
+        if (!fill_result(self, booking, first + i, &results[i]))
             return false;
         list[i] = &results[i];
     }
@@ -52,58 +119,55 @@ static bool fill(const florin_transactions_t *self, Florin__V1__Reply *reply, si
     return true;
 }
 
-static bool creates(const Florin__V1__Request *request, bool dry_run)
+/* What is asked to create nothing; and all that is, when there is no booking. */
+static void answer_others(const florin_transactions_t *self, const florin_booking_t *booking,
+                          florin_call_t *calls, size_t count, florin_arena_t *arena)
 {
-    return request->operation_case == FLORIN__V1__REQUEST__OPERATION_CREATE_TRANSFERS &&
-           request->create_transfers->dry_run == dry_run;
+    for (size_t i = 0; i < count; i++) {
+        if (!creates(calls[i].request, false))
+            continue;
+        bool empty = calls[i].request->create_transfers->n_transfers == 0;
+        if (!booking || (empty && !fill(self, booking, calls[i].reply, 0, 0, arena)))
+            florin_call_fail_memory(&calls[i], arena);
+    }
 }
 
-/* Converts the calls into one batch; those that can't be are answered. Returns how many events. */
-static size_t merge(florin_transactions_t *self, florin_call_t *calls, size_t count, size_t *merged,
-                    florin_arena_t *arena)
+/* Books what is left, and looks at the next batch while this one is written. */
+static int book(florin_transactions_t *self, florin_booking_t *booking, const florin_ahead_t *ahead,
+                florin_error_t *error)
 {
-    size_t events = 0;
-    florin_error_t error = {0};
-    for (size_t i = 0; i < count; i++) {
-        const Florin__V1__Request *request = calls[i].request;
-        if (!creates(request, false))
-            continue;
-        size_t transfers = request->create_transfers->n_transfers;
-        if (convert(self, request->create_transfers, events, &error)) {
-            florin_call_fail_error(&calls[i], arena, &error);
-        } else if (transfers == 0) {
-            if (!fill(self, calls[i].reply, 0, 0, arena))
-                florin_call_fail_memory(&calls[i], arena);
-        } else {
-            self->merged[*merged] = &calls[i];
-            self->requests[(*merged)++] = (florin_store_request_t){.events_count = transfers};
-            events += transfers;
-        }
-    }
-    return events;
+    const florin_verdicts_t *verdicts = &booking->verdicts;
+    florin_store_set_meanwhile(self->store, ahead->look, ahead->arg);
+    int code = florin_store_create_transfers(self->store, self->ledger, booking->events,
+                                             self->outcomes, booking->requests, booking->count,
+                                             verdicts->limits, verdicts->limits_count, error);
+    florin_store_set_meanwhile(self->store, NULL, NULL);
+    return code;
 }
 
 void florin_transactions_create(florin_transactions_t *self, florin_call_t *calls, size_t count,
-                                florin_arena_t *arena)
+                                florin_arena_t *arena, const florin_ahead_t *ahead)
 {
-    size_t merged = 0, first = 0;
+    florin_booking_t *booking = ahead->asked;
     florin_error_t error = {0};
-    size_t events = merge(self, calls, count, &merged, arena);
-    if (merged == 0)
+    answer_others(self, booking, calls, count, arena);
+    if (!booking)
         return;
-    florin_verdicts_ask(&self->verdicts, self->wires, self->events, events);
-    int code = florin_store_create_transfers(
-        self->store, self->ledger, self->events, self->outcomes, self->requests, merged,
-        self->verdicts.limits, self->verdicts.limits_count, &error);
-    for (size_t i = 0; i < merged; i++) {
-        const florin_store_request_t *request = &self->requests[i];
+    florin_verdicts_await(&booking->verdicts, booking->events, booking->events_count);
+    narrow(booking, arena);
+    int code = booking->count > 0 ? book(self, booking, ahead, &error) : 0;
+    for (size_t i = 0, first = 0; i < booking->count; i++) {
+        const florin_store_request_t *request = &booking->requests[i];
+        florin_call_t *call = booking->calls[i];
         if (code || request->error.code)
-            florin_call_fail_error(self->merged[i], arena, code ? &error : &request->error);
-        else if (!fill(self, self->merged[i]->reply, first, request->events_count, arena))
-            florin_call_fail_memory(self->merged[i], arena);
+            florin_call_fail_error(call, arena, code ? &error : &request->error);
+        else if (!fill(self, booking, call->reply, first, request->events_count, arena))
+            florin_call_fail_memory(call, arena);
         first += request->events_count;
     }
 }
+
+/* ------------------------------------------------------------------------------------- dry runs */
 
 /* Adds the accounts as they would be. */
 static bool fill_accounts(const florin_transactions_t *self,
@@ -122,22 +186,32 @@ static bool fill_accounts(const florin_transactions_t *self,
     return true;
 }
 
+/* Its error, if any, is the call's answer. */
+static int try_booking(florin_transactions_t *self, florin_booking_t *booking,
+                       florin_error_t *error)
+{
+    const florin_verdicts_t *verdicts = &booking->verdicts;
+    florin_verdicts_await(&booking->verdicts, booking->events, booking->events_count);
+    return florin_store_try_transfers(self->store, self->ledger, booking->events, self->outcomes,
+                                      booking->events_count, verdicts->limits,
+                                      verdicts->limits_count, error);
+}
+
 static void try_call(florin_transactions_t *self, florin_call_t *call, florin_arena_t *arena)
 {
-    const Florin__V1__CreateTransfersRequest *request = call->request->create_transfers;
-    size_t count = request->n_transfers;
+    bool empty = call->request->create_transfers->n_transfers == 0;
+    florin_booking_t *booking = florin_booking_new(&self->risk, call, 1, true, arena);
     florin_error_t error = {0};
-    int code = convert(self, request, 0, &error);
-    if (code == 0 && count > 0) {
-        florin_verdicts_ask(&self->verdicts, self->wires, self->events, count);
-        code = florin_store_try_transfers(self->store, self->ledger, self->events, self->outcomes,
-                                          count, self->verdicts.limits, self->verdicts.limits_count,
-                                          &error);
+    if (!booking) {
+        florin_call_fail_memory(call, arena);
+        return;
     }
-    if (code)
+    if (booking->count == 0 && !empty)
+        return; /* it is answered */
+    if (!empty && try_booking(self, booking, &error))
         florin_call_fail_error(call, arena, &error);
-    else if (!fill(self, call->reply, 0, count, arena) ||
-             (count > 0 && !fill_accounts(self, call->reply->create_transfers, arena)))
+    else if (!fill(self, booking, call->reply, 0, booking->events_count, arena) ||
+             (!empty && !fill_accounts(self, call->reply->create_transfers, arena)))
         florin_call_fail_memory(call, arena);
 }
 

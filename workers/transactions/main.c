@@ -26,8 +26,7 @@ static const florin_setting_t settings[] = {
 static void stop(void **state)
 {
     florin_transactions_t *self = *state;
-    florin_verdicts_clear(&self->verdicts);
-    florin_client_destroy(&self->verdicts.client);
+    florin_client_destroy(&self->risk.client);
     florin_ledger_destroy(&self->ledger);
     florin_store_destroy(&self->store);
     free(self);
@@ -69,7 +68,7 @@ static int open_client(florin_transactions_t *self, const florin_config_t *confi
                                                  *broker_key_path ? broker_key_path : NULL,
                                              .timeout_ms = timeout_ms,
                                              .try_timeout_ms = timeout_ms / 2};
-    return florin_client_new(&options, &self->verdicts.client, error);
+    return florin_client_new(&options, &self->risk.client, error);
 }
 
 static int start(void **state, const florin_config_t *config, florin_error_t *error)
@@ -114,12 +113,19 @@ static bool known(const Florin__V1__Request *request)
     }
 }
 
-static void handle(void *state, florin_call_t *calls, size_t count, florin_arena_t *arena)
+static void *ask(void *state, florin_call_t *calls, size_t count, florin_arena_t *arena)
+{
+    florin_transactions_t *self = state;
+    return florin_booking_new(&self->risk, calls, count, false, arena);
+}
+
+static void handle(void *state, florin_call_t *calls, size_t count, florin_arena_t *arena,
+                   const florin_ahead_t *ahead)
 {
     for (size_t i = 0; i < count; i++)
         if (!known(calls[i].request))
             florin_call_fail_operation(&calls[i], arena, "transactions");
-    florin_transactions_create(state, calls, count, arena);
+    florin_transactions_create(state, calls, count, arena, ahead);
     florin_transactions_try(state, calls, count, arena);
     florin_transactions_lookup(state, calls, count, arena);
     florin_transactions_list(state, calls, count, arena);
@@ -165,6 +171,7 @@ int main(int argc, char **argv)
                                       .settings_count = sizeof(settings) / sizeof(settings[0]),
                                       .start = start,
                                       .weigh = weigh,
+                                      .ask = ask,
                                       .handle = handle,
                                       .idle = idle,
                                       .stop = stop};

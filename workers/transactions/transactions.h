@@ -4,56 +4,87 @@
 
 #include "client/florin.h"
 #include "workers/runtime/lookup.h"
+#include "workers/runtime/worker.h"
 
-/* What risk said of a batch: one answer, held until the next batch. */
+/* Whom to ask, and how it went lately. */
 typedef struct {
     florin_client_t *client;
-    Florin__V1__Reply *reply; /* NULL: it could not be asked */
-    bool away;                /* as the log last said */
-    uint64_t pause_ms;        /* not asked again before; florin_clock_ms */
-    florin_window_limit_t limits[FLORIN_BATCH_EVENTS_MAX];
+    bool away;         /* as the log last said */
+    uint64_t pause_ms; /* not asked again before; florin_clock_ms */
+} florin_risk_t;
+
+/* What risk said of one transfer. */
+typedef struct {
+    florin_verdict_t verdict;
+    Florin__V1__RiskReason *reasons;
+    size_t reasons_count;
+} florin_assessed_t;
+
+/* What risk says of a batch. Lives in the batch's arena, and must not go before the answer came. */
+typedef struct {
+    florin_risk_t *risk;
+    florin_arena_t *arena;
+    size_t asked_count;          /* transfers that risk was asked about */
+    uint16_t *places;            /* of each event of the batch among them */
+    bool awaited;                /* the answer is still to come */
+    florin_error_t error;        /* code 0: it was sound, or nothing was asked */
+    florin_assessed_t *assessed; /* asked_count of them */
+    florin_window_limit_t *limits;
     size_t limits_count;
-    Florin__V1__Transfer *asked[FLORIN_BATCH_EVENTS_MAX]; /* those that risk has a say on */
-    uint16_t places[FLORIN_BATCH_EVENTS_MAX]; /* of each event of the batch among them */
 } florin_verdicts_t;
 
-/* Room for one batch; taken once. */
+/* The calls of a batch that create transfers, as one request to the books each. In its arena. */
+typedef struct {
+    florin_call_t **calls;
+    florin_store_request_t *requests; /* one a call */
+    size_t count;
+    florin_transfer_event_t *events; /* of all requests, one after the other */
+    size_t events_count;
+    florin_verdicts_t verdicts;
+} florin_booking_t;
+
 typedef struct {
     florin_store_t *store;
     florin_ledger_t *ledger;
-    florin_verdicts_t verdicts;
+    florin_risk_t risk;
     uint64_t resolve_ms; /* when to look for prepared transactions next */
-    florin_transfer_event_t events[FLORIN_BATCH_EVENTS_MAX];
-    Florin__V1__Transfer *wires[FLORIN_BATCH_EVENTS_MAX]; /* the messages behind `events` */
+    /* Room for what one batch brings back; taken once. */
     florin_transfer_outcome_t outcomes[FLORIN_BATCH_EVENTS_MAX];
-    florin_store_request_t requests[FLORIN_BATCH_REQUESTS_MAX];
-    florin_call_t *merged[FLORIN_BATCH_REQUESTS_MAX]; /* the calls behind `requests` */
     florin_lookup_t lookup;
     florin_entry_t entries[FLORIN_BATCH_EVENTS_MAX];
     florin_transfer_t listed[FLORIN_BATCH_EVENTS_MAX];
 } florin_transactions_t;
 
-/* Asks risk about a whole batch in one message and writes a verdict into each event. What posts or
- * voids is approved without asking: risk had its say on the pending transfer. Anything but a
- * sound answer in time makes every verdict UNAVAILABLE, and after a long wait in vain those of the
- * next quarter of a second too: the batches that piled up meanwhile don't wait as long each. Takes
- * fields that are unknown out of the messages. */
-void florin_verdicts_ask(florin_verdicts_t *self, Florin__V1__Transfer **wires,
-                         florin_transfer_event_t *events, size_t count);
+/* Asks risk about a whole batch in one message, and does not wait for the answer. What posts or
+ * voids is approved without asking: risk had its say on the pending transfer. Takes fields that are
+ * unknown out of the messages. False when the arena has no room. */
+bool florin_verdicts_ask(florin_verdicts_t *self, florin_risk_t *risk, Florin__V1__Transfer **wires,
+                         const florin_transfer_event_t *events, size_t count,
+                         florin_arena_t *arena);
+
+/* Waits for the answer and writes a verdict into each event. Anything but a sound answer in time
+ * makes every verdict UNAVAILABLE, and after a long wait in vain risk is not asked for the next
+ * quarter of a second: the batches that piled up meanwhile don't wait as long each. */
+void florin_verdicts_await(florin_verdicts_t *self, florin_transfer_event_t *events, size_t count);
 
 /* Why the event at `index` of the batch was declined or held for review: what risk said or, when
- * the books declined it by its window, which of the window's maxima it would have passed. Borrowed
- * until the next batch, or in the arena; false when that is full. */
+ * the books declined it by its window, which of the window's maxima it would have passed. In the
+ * batch's arena; false when that is full. */
 bool florin_verdicts_reasons(const florin_verdicts_t *self, size_t index,
                              const florin_transfer_event_t *event,
-                             const florin_transfer_outcome_t *outcome, florin_arena_t *arena,
+                             const florin_transfer_outcome_t *outcome,
                              Florin__V1__RiskReason **reasons, size_t *count);
 
-void florin_verdicts_clear(florin_verdicts_t *self);
+/* Converts the calls that create transfers, and asks risk about them; those that can't be are
+ * answered. NULL when the arena has no room. */
+florin_booking_t *florin_booking_new(florin_risk_t *risk, florin_call_t *calls, size_t count,
+                                     bool dry_run, florin_arena_t *arena);
 
-/* Each answers those of the calls that ask for its operation, and leaves the others alone. */
+/* Each answers those of the calls that ask for its operation, and leaves the others alone. Of those
+ * that create transfers, what ahead->asked is the booking of; the next batch is looked at while
+ * this one is written. */
 void florin_transactions_create(florin_transactions_t *self, florin_call_t *calls, size_t count,
-                                florin_arena_t *arena);
+                                florin_arena_t *arena, const florin_ahead_t *ahead);
 /* The dry runs among the calls that create transfers, each by itself. */
 void florin_transactions_try(florin_transactions_t *self, florin_call_t *calls, size_t count,
                              florin_arena_t *arena);

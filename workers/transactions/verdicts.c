@@ -8,6 +8,8 @@
 
 /* After a question that cost at least this long in vain, none is asked for as long. */
 #define PAUSE_MS 250
+/* The client is looked after at least so often while its answer is awaited. */
+#define AWAIT_MS 1000
 /* Reasons of one transfer; what goes back to the client has room for them. */
 #define REASONS_MAX 16
 
@@ -17,6 +19,7 @@ static int compare_limits(const void *a_p, const void *b_p)
     return (a->account_id > b->account_id) - (a->account_id < b->account_id);
 }
 
+/* Of the asked_count that there is room for. */
 static int read_limits(florin_verdicts_t *self, const Florin__V1__AssessTransfersReply *assessed,
                        florin_error_t *error)
 {
@@ -31,33 +34,12 @@ static int read_limits(florin_verdicts_t *self, const Florin__V1__AssessTransfer
             limit->count_max > FLORIN_WINDOW_COUNT_MAX || limit->sum_max > FLORIN_LEDGER_AMOUNT_MAX)
             return florin_error_set(error, FLORIN_ERROR_INVALID, "limits[%zu]: out of range", i);
     }
-    self->limits_count = assessed->n_limits;
-    qsort(self->limits, self->limits_count, sizeof(self->limits[0]), compare_limits);
-    for (size_t i = 1; i < self->limits_count; i++)
+    qsort(self->limits, assessed->n_limits, sizeof(self->limits[0]), compare_limits);
+    for (size_t i = 1; i < assessed->n_limits; i++)
         if (self->limits[i].account_id == self->limits[i - 1].account_id)
             return florin_error_set(error, FLORIN_ERROR_INVALID, "two limits for one account");
+    self->limits_count = assessed->n_limits;
     return 0;
-}
-
-/* Checks that the answer is one, for all transfers, and takes the limits from it. */
-static int read_reply(florin_verdicts_t *self, size_t count, florin_error_t *error)
-{
-    const Florin__V1__Reply *reply = self->reply;
-    if (reply->status != FLORIN__V1__STATUS__STATUS_OK)
-        return florin_error_set(error, FLORIN_ERROR_REFUSED, "%s: %s",
-                                florin_status_name(reply->status), reply->message);
-    if (reply->result_case != FLORIN__V1__REPLY__RESULT_ASSESS_TRANSFERS)
-        return florin_error_set(error, FLORIN_ERROR_INVALID, "an answer to another question");
-    const Florin__V1__AssessTransfersReply *assessed = reply->assess_transfers;
-    if (assessed->n_assessments != count || assessed->n_limits > count)
-        return florin_error_set(error, FLORIN_ERROR_INVALID,
-                                "%zu assessments and %zu limits for %zu transfers",
-                                assessed->n_assessments, assessed->n_limits, count);
-    for (size_t i = 0; i < count; i++)
-        if (assessed->assessments[i]->n_reasons > REASONS_MAX)
-            return florin_error_set(error, FLORIN_ERROR_INVALID, "assessments[%zu]: %zu reasons", i,
-                                    assessed->assessments[i]->n_reasons);
-    return read_limits(self, assessed, error);
 }
 
 /* A decision that is none leaves the transfer unassessed. */
@@ -75,25 +57,67 @@ static florin_verdict_t verdict_of(Florin__V1__RiskDecision decision)
     }
 }
 
+/* The reply goes when it has been read: what is needed of it is copied. */
+static int read_assessment(florin_verdicts_t *self, size_t index,
+                           const Florin__V1__Assessment *wire, florin_error_t *error)
+{
+    florin_assessed_t *assessed = &self->assessed[index];
+    size_t count = wire->n_reasons;
+    if (count > REASONS_MAX)
+        return florin_error_set(error, FLORIN_ERROR_INVALID, "assessments[%zu]: %zu reasons", index,
+                                count);
+    *assessed = (florin_assessed_t){.verdict = verdict_of(wire->decision), .reasons_count = count};
+    if (count == 0)
+        return 0;
+    assessed->reasons = florin_arena_calloc(self->arena, count, sizeof(assessed->reasons[0]));
+    if (!assessed->reasons)
+        return florin_error_set(error, FLORIN_ERROR_MEMORY, "no memory for its reasons");
+    memcpy(assessed->reasons, wire->reasons, count * sizeof(assessed->reasons[0]));
+    return 0;
+}
+
+/* Checks that the answer is one, for all transfers, and takes what it says. */
+static int read_reply(florin_verdicts_t *self, const Florin__V1__Reply *reply,
+                      florin_error_t *error)
+{
+    if (reply->status != FLORIN__V1__STATUS__STATUS_OK)
+        return florin_error_set(error, FLORIN_ERROR_REFUSED, "%s: %s",
+                                florin_status_name(reply->status), reply->message);
+    if (reply->result_case != FLORIN__V1__REPLY__RESULT_ASSESS_TRANSFERS)
+        return florin_error_set(error, FLORIN_ERROR_INVALID, "an answer to another question");
+    const Florin__V1__AssessTransfersReply *assessed = reply->assess_transfers;
+    if (assessed->n_assessments != self->asked_count || assessed->n_limits > self->asked_count)
+        return florin_error_set(error, FLORIN_ERROR_INVALID,
+                                "%zu assessments and %zu limits for %zu transfers",
+                                assessed->n_assessments, assessed->n_limits, self->asked_count);
+    for (size_t i = 0; i < self->asked_count; i++)
+        if (read_assessment(self, i, assessed->assessments[i], error))
+            return error->code;
+    return read_limits(self, assessed, error);
+}
+
+/* From florin_client_process. */
+static void take_reply(void *self_p, const Florin__V1__Reply *reply, const florin_error_t *error)
+{
+    florin_verdicts_t *self = self_p;
+    self->awaited = false;
+    if (reply)
+        (void)read_reply(self, reply, &self->error);
+    else
+        self->error = *error;
+}
+
 /* One line when risk goes away and one when it is back, not one a batch. */
-static void log_change(florin_verdicts_t *self, const florin_error_t *error)
+static void log_change(florin_risk_t *risk, const florin_error_t *error)
 {
     bool away = error->code != 0;
-    if (away && !self->away)
+    if (away && !risk->away)
         florin_log(FLORIN_LOG_WARN, "risk_away",
                    "transfers are refused with risk_unavailable: no answer from risk: %s",
                    error->message);
-    else if (!away && self->away)
+    else if (!away && risk->away)
         florin_log(FLORIN_LOG_INFO, "risk_back", "risk answers again");
-    self->away = away;
-}
-
-void florin_verdicts_clear(florin_verdicts_t *self)
-{
-    if (self->reply)
-        florin__v1__reply__free_unpacked(self->reply, NULL);
-    self->reply = NULL;
-    self->limits_count = 0;
+    risk->away = away;
 }
 
 /* Fields that this version does not know stay behind: they are in no bound, so one client's could
@@ -104,26 +128,19 @@ static void strip(Florin__V1__Transfer **wires, size_t count)
         wires[i]->base.n_unknown_fields = 0;
 }
 
-static int ask_risk(florin_verdicts_t *self, Florin__V1__Transfer **wires, size_t count,
-                    florin_error_t *error)
+static int send_question(florin_verdicts_t *self, Florin__V1__Transfer **wires)
 {
     Florin__V1__AssessTransfersRequest assess = FLORIN__V1__ASSESS_TRANSFERS_REQUEST__INIT;
     Florin__V1__Request request = FLORIN__V1__REQUEST__INIT;
-    uint64_t asked_ms = florin_clock_ms();
-    if (asked_ms < self->pause_ms)
-        return florin_error_set(error, FLORIN_ERROR_UNAVAILABLE, "no answer just now");
-    strip(wires, count);
-    assess.n_transfers = count;
+    if (florin_clock_ms() < self->risk->pause_ms)
+        return florin_error_set(&self->error, FLORIN_ERROR_UNAVAILABLE, "no answer just now");
+    strip(wires, self->asked_count);
+    assess.n_transfers = self->asked_count;
     assess.transfers = wires;
     request.operation_case = FLORIN__V1__REQUEST__OPERATION_ASSESS_TRANSFERS;
     request.assess_transfers = &assess;
-    if (florin_client_call(self->client, "risk", &request, &self->reply, error) == 0 &&
-        read_reply(self, count, error) == 0)
-        return 0;
-    uint64_t now_ms = florin_clock_ms();
-    if (now_ms - asked_ms >= PAUSE_MS)
-        self->pause_ms = now_ms + PAUSE_MS;
-    return error->code;
+    return florin_client_submit(self->risk->client, "risk", &request, take_reply, self,
+                                &self->error);
 }
 
 /* It had its say on what is posted or voided. */
@@ -133,32 +150,45 @@ static bool has_a_say(const florin_transfer_t *transfer)
                                 FLORIN_TRANSFER_FLAG_VOID_PENDING_TRANSFER));
 }
 
+bool florin_verdicts_ask(florin_verdicts_t *self, florin_risk_t *risk, Florin__V1__Transfer **wires,
+                         const florin_transfer_event_t *events, size_t count, florin_arena_t *arena)
+{
+    *self = (florin_verdicts_t){.risk = risk, .arena = arena};
+    Florin__V1__Transfer **asked = florin_arena_calloc(arena, count, sizeof(*asked));
+    self->places = florin_arena_calloc(arena, count, sizeof(self->places[0]));
+    self->assessed = florin_arena_calloc(arena, count, sizeof(self->assessed[0]));
+    self->limits = florin_arena_calloc(arena, count, sizeof(self->limits[0]));
+    if (!asked || !self->places || !self->assessed || !self->limits)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        self->places[i] = (uint16_t)self->asked_count;
+        if (has_a_say(&events[i].transfer))
+            asked[self->asked_count++] = wires[i];
+    }
+    self->awaited = self->asked_count > 0 && send_question(self, asked) == 0;
+    return true;
+}
+
 static florin_verdict_t verdict_on(const florin_verdicts_t *self, size_t index,
                                    const florin_transfer_t *transfer)
 {
     if (!has_a_say(transfer))
         return FLORIN_VERDICT_APPROVED;
-    if (!self->reply)
+    if (self->error.code)
         return FLORIN_VERDICT_UNAVAILABLE;
-    return verdict_of(self->reply->assess_transfers->assessments[self->places[index]]->decision);
+    return self->assessed[self->places[index]].verdict;
 }
 
-void florin_verdicts_ask(florin_verdicts_t *self, Florin__V1__Transfer **wires,
-                         florin_transfer_event_t *events, size_t count)
+void florin_verdicts_await(florin_verdicts_t *self, florin_transfer_event_t *events, size_t count)
 {
-    florin_error_t error = {0};
-    size_t asked = 0;
-    florin_verdicts_clear(self);
-    for (size_t i = 0; i < count; i++) {
-        self->places[i] = (uint16_t)asked;
-        if (has_a_say(&events[i].transfer))
-            self->asked[asked++] = wires[i];
-    }
-    if (asked > 0) {
-        if (ask_risk(self, self->asked, asked, &error))
-            florin_verdicts_clear(self);
-        log_change(self, &error);
-    }
+    uint64_t from_ms = florin_clock_ms();
+    while (self->awaited) /* ends: the question has a deadline */
+        (void)florin_client_process(self->risk->client, AWAIT_MS);
+    uint64_t now_ms = florin_clock_ms();
+    if (self->error.code && now_ms - from_ms >= PAUSE_MS)
+        self->risk->pause_ms = now_ms + PAUSE_MS;
+    if (self->asked_count > 0)
+        log_change(self->risk, &self->error);
     for (size_t i = 0; i < count; i++)
         events[i].verdict = verdict_on(self, i, &events[i].transfer);
 }
@@ -180,16 +210,15 @@ static bool window_reasons(const florin_transfer_outcome_t *outcome, florin_aren
 
 bool florin_verdicts_reasons(const florin_verdicts_t *self, size_t index,
                              const florin_transfer_event_t *event,
-                             const florin_transfer_outcome_t *outcome, florin_arena_t *arena,
+                             const florin_transfer_outcome_t *outcome,
                              Florin__V1__RiskReason **reasons, size_t *count)
 {
     *reasons = NULL;
     *count = 0;
     if (event->verdict != FLORIN_VERDICT_DECLINED && event->verdict != FLORIN_VERDICT_REVIEW)
-        return window_reasons(outcome, arena, reasons, count);
-    const Florin__V1__Assessment *assessment =
-        self->reply->assess_transfers->assessments[self->places[index]];
-    *reasons = assessment->reasons;
-    *count = assessment->n_reasons;
+        return window_reasons(outcome, self->arena, reasons, count);
+    const florin_assessed_t *assessed = &self->assessed[self->places[index]];
+    *reasons = assessed->reasons;
+    *count = assessed->reasons_count;
     return true;
 }
