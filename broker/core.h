@@ -26,7 +26,9 @@ typedef enum {
     FLORIN_POLICY_LEAST_OUTSTANDING, /* the worker with the fewest requests under way */
     FLORIN_POLICY_ROUND_ROBIN,       /* each in turn */
     FLORIN_POLICY_RANDOM,            /* any */
-    FLORIN_POLICY_WEIGHTED           /* each in turn, as often as its weight says */
+    FLORIN_POLICY_WEIGHTED,          /* each in turn, as often as its weight says */
+    FLORIN_POLICY_MOST_OUTSTANDING,  /* the one with the most requests: the next when it is full */
+    FLORIN_POLICIES
 } florin_policy_t;
 
 /* "least-outstanding" and so on, and back. */

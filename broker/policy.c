@@ -17,6 +17,18 @@ static worker_t *pick_least_outstanding(florin_core_t *core, pool_t *pool)
     return best;
 }
 
+static worker_t *pick_most_outstanding(florin_core_t *core, pool_t *pool)
+{
+    (void)core;
+    worker_t *best = TAILQ_FIRST(&pool->ready), *worker;
+    TAILQ_FOREACH(worker, &pool->ready, in_pool)
+    {
+        if (worker->outstanding > best->outstanding)
+            best = worker;
+    }
+    return best;
+}
+
 static worker_t *pick_round_robin(florin_core_t *core, pool_t *pool)
 {
     (void)core;
@@ -69,9 +81,9 @@ static const struct {
     [FLORIN_POLICY_ROUND_ROBIN] = {"round-robin", pick_round_robin},
     [FLORIN_POLICY_RANDOM] = {"random", pick_random},
     [FLORIN_POLICY_WEIGHTED] = {"weighted", pick_weighted},
+    [FLORIN_POLICY_MOST_OUTSTANDING] = {"most-outstanding", pick_most_outstanding},
 };
-
-#define POLICIES (sizeof policies / sizeof policies[0])
+_Static_assert(sizeof policies / sizeof policies[0] == FLORIN_POLICIES, "each policy has a name");
 
 worker_t *policy_pick(florin_core_t *core, pool_t *pool)
 {
@@ -90,7 +102,7 @@ const char *florin_policy_name(florin_policy_t policy)
 
 int florin_policy_parse(const char *text, florin_policy_t *policy)
 {
-    for (size_t i = 0; i < POLICIES; i++) {
+    for (size_t i = 0; i < FLORIN_POLICIES; i++) {
         if (strcmp(text, policies[i].name) == 0) {
             *policy = (florin_policy_t)i;
             return 0;

@@ -31,7 +31,7 @@ static const florin_setting_t settings_table[] = {
 /* What a pool may have of its own; below "broker" they are what all others have. */
 static const florin_setting_t pool_table[] = {
     {"policy", FLORIN_SETTING_TEXT, "least-outstanding", 0, 0,
-     "least-outstanding, round-robin, random or weighted"},
+     "least-outstanding, most-outstanding, round-robin, random or weighted"},
     {"ttl_ms", FLORIN_SETTING_NUMBER, "10000", 1, MILLISECONDS_MAX, "a request's time to live"},
     {"lease_ms", FLORIN_SETTING_NUMBER, "5000", 1, MILLISECONDS_MAX,
      "how long a plain worker may keep a request"},

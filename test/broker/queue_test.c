@@ -19,6 +19,12 @@ static void request_many(recorder_t *self, const char *client, size_t count)
 
 /* ------------------------------------------------------------------------------------ policies */
 
+static void request_many_of(recorder_t *self, const char *service, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        recorder_request(self, "c", service, 1);
+}
+
 static void use_policy(recorder_t *self, florin_policy_t policy)
 {
     florin_pool_options_t options = self->options.pool;
@@ -46,6 +52,27 @@ static void least_outstanding_evens_out(void **state)
         recorder_request(self, "c", "pay", 1);
     assert_int_equal(sent_to(self, "a"), 4);
     assert_int_equal(sent_to(self, "b"), 4);
+}
+
+/* And then to the next; a worker that has nothing left is as good as any. */
+static void most_outstanding_fills_up_one(void **state)
+{
+    recorder_t *self = *state;
+    use_policy(self, FLORIN_POLICY_MOST_OUTSTANDING);
+    recorder_hello(self, "a", "chosen", 8, 1);
+    recorder_hello(self, "b", "chosen", 8, 1);
+    request_many_of(self, "chosen", 8);
+    assert_int_equal(sent_to(self, "a"), 8);
+    request_many_of(self, "chosen", 2);
+    assert_int_equal(sent_to(self, "b"), 2);
+    for (size_t i = 0; i < 7; i++)
+        recorder_reply_sent(self, i);
+    request_many_of(self, "chosen", 2);
+    assert_int_equal(sent_to(self, "b"), 4);
+    for (size_t i = 8; i < 12; i++)
+        recorder_reply_sent(self, i);
+    request_many_of(self, "chosen", 2);
+    assert_int_equal(sent_to(self, "a"), 10);
 }
 
 static void round_robin_takes_turns(void **state)
@@ -95,7 +122,7 @@ static void weighted_follows_the_weights(void **state)
 static void no_policy_picks_a_worker_without_credit(void **state)
 {
     recorder_t *self = *state;
-    for (int policy = FLORIN_POLICY_LEAST_OUTSTANDING; policy <= FLORIN_POLICY_WEIGHTED; policy++) {
+    for (int policy = 0; policy < FLORIN_POLICIES; policy++) {
         florin_pool_options_t options = self->options.pool;
         options.policy = (florin_policy_t)policy;
         const char *name = florin_policy_name(options.policy);
@@ -222,6 +249,7 @@ int main(void)
         TEST(round_robin_takes_turns),
         TEST(random_reaches_all),
         TEST(weighted_follows_the_weights),
+        TEST(most_outstanding_fills_up_one),
         TEST(no_policy_picks_a_worker_without_credit),
         TEST(one_clients_backlog_delays_no_other),
         TEST(a_full_queue_is_busy),

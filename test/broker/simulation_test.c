@@ -593,11 +593,12 @@ static void create(world_t *world)
     florin_core_options_t options = {
         .heartbeat_ms = 50, .plain_heartbeat_ms = 100, .no_worker_ms = 60, .seed = world->seed};
     for (unsigned i = 0; i < POOLS; i++)
-        world->options[i] = (florin_pool_options_t){.policy = (florin_policy_t)roll(world, 4),
-                                                    .ttl_ms = 200 + 200 * i,
-                                                    .lease_ms = 120,
-                                                    .queue_requests = 20 + 40 * i,
-                                                    .queue_bytes = 50000};
+        world->options[i] =
+            (florin_pool_options_t){.policy = (florin_policy_t)roll(world, FLORIN_POLICIES),
+                                    .ttl_ms = 200 + 200 * i,
+                                    .lease_ms = 120,
+                                    .queue_requests = 20 + 40 * i,
+                                    .queue_bytes = 50000};
     options.pool = world->options[POOLS - 1];
     world->core = florin_core_new(&options, &out, world->now_ms);
     assert_non_null(world->core);
