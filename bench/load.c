@@ -124,6 +124,12 @@ static void take_error(load_t *self, const place_t *place, const Florin__V1__Rep
         self->proof->first_error = *error;
 }
 
+static void set_free(load_t *self, place_t *place)
+{
+    self->under_way--;
+    STAILQ_INSERT_TAIL(&self->free, place, link);
+}
+
 static void on_reply(void *arg, const Florin__V1__Reply *reply, const florin_error_t *error)
 {
     place_t *place = arg;
@@ -136,8 +142,21 @@ static void on_reply(void *arg, const Florin__V1__Reply *reply, const florin_err
         take_results(self, place, reply->create_transfers, now);
     else
         take_error(self, place, reply, error);
-    self->under_way--;
-    STAILQ_INSERT_TAIL(&self->free, place, link);
+    set_free(self, place);
+}
+
+/* Majordomo's own services answer with what is no florin.v1.Reply. */
+static void on_pong(void *arg, const Florin__V1__Reply *reply, const florin_error_t *error)
+{
+    place_t *place = arg;
+    load_t *self = place->load;
+    uint64_t now = florin_clock_ns();
+    record(self, place->meant_ns, now);
+    if (error->code != FLORIN_ERROR_INVALID)
+        take_error(self, place, reply, error);
+    else if (now >= self->from_ns && now < self->until_ns)
+        self->result->measured += self->options->batch;
+    set_free(self, place);
 }
 
 /* ------------------------------------------------------------------------------------- sending */
@@ -176,9 +195,11 @@ static void send_one(load_t *self, uint64_t meant_ns)
     self->result->requests++;
     make_request(self, place);
     florin_error_t error;
-    if (florin_client_submit(place->client->florin, "transactions", &self->request, on_reply, place,
-                             &error) != 0)
-        on_reply(place, NULL, &error);
+    florin_client_reply_fn *fn = self->options->ping ? on_pong : on_reply;
+    if (florin_client_submit(place->client->florin,
+                             self->options->ping ? "mmi.service" : "transactions", &self->request,
+                             fn, place, &error) != 0)
+        fn(place, NULL, &error);
     list_client(self, place->client);
 }
 

@@ -18,6 +18,7 @@ typedef struct {
     size_t clients;
     size_t batch;     /* transfers a request, at most FLORIN_EVENTS_MAX */
     size_t in_flight; /* requests a client */
+    bool ping;        /* ask the broker itself, which books nothing */
     double rate;      /* transfers a second of all clients; 0: closed loop */
     double warm_up;   /* seconds, before what is measured */
     double seconds;

@@ -17,6 +17,7 @@ enum {
     OPTION_SHARDS,
     OPTION_CROSSING,
     OPTION_HOT,
+    OPTION_PING,
     OPTION_RATE,
     OPTION_WARM_UP,
     OPTION_JSON
@@ -29,6 +30,8 @@ static const struct argp_option options[] = {
     {"in-flight", OPTION_IN_FLIGHT, "N", 0, "requests under way a client [1]", 2},
     {"rate", OPTION_RATE, "N", 0,
      "open loop: transfers a second, timed from when they should have been sent", 2},
+    {"ping", OPTION_PING, NULL, 0,
+     "ask the broker alone, and move nothing: what the way there and back takes", 2},
     {"seconds", 's', "S", 0, "how long to measure [10]", 2},
     {"warm-up", OPTION_WARM_UP, "S", 0, "how long to go on before [1]", 2},
     {"accounts", OPTION_ACCOUNTS, "N", 0, "between which money moves [1000]", 3},
@@ -95,6 +98,9 @@ static error_t parse(int key, char *value, struct argp_state *state)
         return 0;
     case OPTION_IN_FLIGHT:
         self->load.in_flight = count(state, "in-flight", value, 65536);
+        return 0;
+    case OPTION_PING:
+        self->load.ping = true;
         return 0;
     case OPTION_RATE:
         self->load.rate = number(state, "rate", value, 0.01, 1e7);

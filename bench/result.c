@@ -15,7 +15,7 @@ void result_print(const result_t *self, bool json)
         int digits;
         double value;
     } numbers[] = {
-        {"per_second", "transfers a second", 1, (double)self->measured / self->seconds},
+        {"per_second", "per second", 1, (double)self->measured / self->seconds},
         {"p50_ms", "p50, ms", 3, milliseconds(self, 0.5)},
         {"p99_ms", "p99, ms", 3, milliseconds(self, 0.99)},
         {"p999_ms", "p99.9, ms", 3, milliseconds(self, 0.999)},

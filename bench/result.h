@@ -9,7 +9,7 @@
 
 typedef struct {
     double seconds;                /* how long was measured */
-    uint64_t measured;             /* transfers made in that time */
+    uint64_t measured;             /* transfers made in that time, or only sent there and back */
     florin_histogram_t *latencies; /* of requests, nanoseconds; borrowed */
     /* Of the whole run: */
     uint64_t requests;

@@ -81,6 +81,12 @@ class BenchTest(SystemTest):
         self.assertEqual(len({credit for _, _, credit in rows}), 1)
         self.assertGreater(len({debit for _, debit, _ in rows}), 1)
 
+    def test_ping_moves_nothing(self):
+        result, rows = self.new_transfers("--ping", "--clients=3")
+        self.check(result)
+        self.assertFalse(rows)
+        self.assertGreater(result["requests"], 3)
+
     def test_skew(self):
         _, rows = self.new_transfers("--zipf=2", "--accounts=100", "--batch=500")
         debits = collections.Counter(debit for _, debit, _ in rows)
