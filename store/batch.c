@@ -54,6 +54,7 @@ static void take_both(florin_batch_t *self, florin_id_t id, florin_id_t debit)
         florin_batch_take_transfer(self, debit_place, id);
 }
 
+/* A dry run locks nothing, and so reads a pending transfer where its credit account is, too. */
 static void take_transfer(florin_batch_t *self, size_t index)
 {
     const florin_transfer_t *transfer = &self->transfers[index].transfer;
@@ -62,6 +63,9 @@ static void take_transfer(florin_batch_t *self, size_t index)
     florin_batch_take_account(self, sides.credit);
     take_both(self, transfer->id, sides.debit);
     take_both(self, transfer->pending_id, sides.debit);
+    if (self->dry && sides.credit != 0)
+        florin_batch_take_transfer(self, florin_store_shard_of(self->store, sides.credit),
+                                   transfer->pending_id);
 }
 
 static bool apply_transfers(florin_batch_t *self, size_t first, size_t count)

@@ -418,6 +418,34 @@ static bool came_in_part(florin_batch_t *self)
     return false;
 }
 
+/* What became of a pending transfer, as the shard of one of its accounts tells it. */
+static uint32_t status_at(const florin_batch_t *self, florin_id_t id, florin_id_t account)
+{
+    const PGresult *rows = self->parts[florin_store_shard_of(self->store, account)].transfers;
+    int row = florin_row_find(rows, id);
+    return row < 0 ? FLORIN_PENDING_NONE : florin_column_u32(rows, row, FLORIN_TRANSFER_COLUMNS);
+}
+
+/* A dry run may see a pending transfer made or resolved on the shard of one account and not yet on
+ * the other's. What it would leave there can't be told from such balances. */
+static bool resolved_in_part(florin_batch_t *self)
+{
+    size_t count = self->dry ? events_count(self) : 0;
+    for (size_t i = 0; i < count; i++) {
+        florin_id_t id = self->transfers[i].transfer.pending_id;
+        const florin_sides_t sides = florin_batch_sides(self, i);
+        const florin_entry_t *pending = florin_ledger_find_transfer(self->ledger, id);
+        if (pending && pending->transfer.debit_account_id == sides.debit &&
+            pending->transfer.credit_account_id == sides.credit &&
+            status_at(self, id, sides.debit) != status_at(self, id, sides.credit)) {
+            florin_error_set(&self->conflict, FLORIN_ERROR_CONFLICT,
+                             "a pending transfer is being resolved at the same moment");
+            return true;
+        }
+    }
+    return false;
+}
+
 static florin_step_t no_memory(florin_batch_t *self)
 {
     florin_error_t error;
@@ -454,5 +482,6 @@ florin_step_t florin_batch_read(florin_batch_t *self, florin_overdue_t *overdue,
         *overdue_count = own_overdue(self, found[i], overdue, *overdue_count);
     if (*overdue_count > 0)
         return FLORIN_STEP_SWEEP;
-    return came_late(self) || came_in_part(self) ? FLORIN_STEP_AGAIN : FLORIN_STEP_DONE;
+    bool again = came_late(self) || came_in_part(self) || resolved_in_part(self);
+    return again ? FLORIN_STEP_AGAIN : FLORIN_STEP_DONE;
 }

@@ -573,6 +573,35 @@ static void a_dry_run_says_what_then_happens(void **state)
     check_books();
 }
 
+/* As while a batch is being committed: on one shard it is posted, and on the other not yet. */
+static void a_dry_run_waits_for_what_is_half_resolved(void **state)
+{
+    (void)state;
+    florin_id_t debit = open_on(0, 0), credit = open_on(1, 0);
+    const florin_transfer_event_t held = pending(2, debit, credit, 4, 60);
+    const florin_transfer_event_t posting = resolving(0, held.transfer.id, POST, 4);
+    florin_transfer_outcome_t outcome;
+    florin_error_t error;
+    char sql[160], id[FLORIN_ID_TEXT_BYTES];
+    create(store, ledger, &held, 1, &outcome);
+    florin_id_format_uuid(held.transfer.id, id);
+    for (size_t shard = 0; shard < 2; shard++) {
+        snprintf(sql, sizeof sql,
+                 "UPDATE pending_transfers SET status = 2, resolved_at = 1 WHERE id = '%s'", id);
+        (void)servers_ask(servers_shard(shard), sql);
+        assert_int_equal(
+            florin_store_try_transfers(store, ledger, &posting, &outcome, 1, NULL, 0, &error),
+            FLORIN_ERROR_CONFLICT);
+        snprintf(sql, sizeof sql,
+                 "UPDATE pending_transfers SET status = 1, resolved_at = NULL WHERE id = '%s'", id);
+        (void)servers_ask(servers_shard(shard), sql);
+        assert_int_equal(
+            florin_store_try_transfers(store, ledger, &posting, &outcome, 1, NULL, 0, &error), 0);
+        assert_int_equal(outcome.result, FLORIN_TRANSFER_CREATED);
+    }
+    check_books();
+}
+
 static void limits_change_and_are_kept(void **state)
 {
     (void)state;
@@ -639,6 +668,7 @@ int main(void)
         cmocka_unit_test(balances_at_a_moment_need_the_flag),
         cmocka_unit_test(lists_find_what_they_should),
         cmocka_unit_test(a_dry_run_says_what_then_happens),
+        cmocka_unit_test(a_dry_run_waits_for_what_is_half_resolved),
         cmocka_unit_test(limits_change_and_are_kept),
     };
     (void)mallopt(M_PERTURB, 0xa5); /* so that memory read after it was freed is found */
