@@ -85,6 +85,7 @@ struct import {
     progress_t progress;
     uint64_t requests;
     uint64_t rows, created, existed, refused; /* rows: read, or with a reply */
+    uint64_t held;                            /* for review, of those created and existed */
     size_t bad_rows;
     int code; /* the exit code so far; other than CLI_DONE stops reading */
 };
@@ -186,6 +187,7 @@ static void take_row(import_t *self, const row_t *row, bool begins, const Florin
     if (is_done(self, name, begins, &existed)) {
         self->existed += existed;
         self->created += !existed;
+        self->held += of_transfers(self) && reply->create_transfers->results[i]->held_for_review;
         return;
     }
     if (self->cli->json)
@@ -462,9 +464,22 @@ static void print_summary_json(const import_t *self)
     (void)json_object_set_new(object, "created", wire_uint64(self->created));
     (void)json_object_set_new(object, "existed", wire_uint64(self->existed));
     (void)json_object_set_new(object, "refused", wire_uint64(self->refused));
+    if (of_transfers(self))
+        (void)json_object_set_new(object, "held_for_review", wire_uint64(self->held));
     if (self->dry_run)
         (void)json_object_set_new(object, "dry_run", json_true());
     cli_print_json(object);
+}
+
+static void print_held(const import_t *self)
+{
+    char held[PROGRESS_NUMBER_BYTES];
+    if (self->held == 0)
+        return;
+    (void)printf(self->dry_run
+                     ? "%s: %s of them would be held for review\n"
+                     : "%s: %s of them are held for review: nothing moves before they are posted\n",
+                 self->path, progress_number(self->held, held));
 }
 
 /* Of what was sent. */
@@ -481,11 +496,13 @@ static void print_counts(const import_t *self)
         (void)printf("%s: %s rows: %s created, %s existed, %s refused, in %.1f s\n", self->path,
                      rows, created, existed, refused,
                      (double)(florin_clock_ms() - self->progress.started_ms) / 1000);
+        print_held(self);
         return;
     }
     (void)printf("%s: %s rows: %s would be created, %s exist, %s would be refused; nothing was "
                  "changed\n",
                  self->path, rows, created, existed, refused);
+    print_held(self);
     if (self->requests > 1)
         (void)printf("%s: these were %s requests, each tried by itself: none saw what another "
                      "would do\n",

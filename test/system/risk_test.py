@@ -1,6 +1,7 @@
 """The risk rules, from florin-admin to the answer a client gets, changed while everything runs."""
 import concurrent.futures
 import itertools
+import tempfile
 
 import wire
 from cluster import SystemTest, uuid, wait_for
@@ -19,12 +20,13 @@ class RiskTest(SystemTest):
         self.addCleanup(self.forget)
 
     def forget(self):
-        """No rules again, in effect."""
+        """No rules again, in effect, and no worker that still takes risk for away."""
         for currency in ("EUR", "CZK", "JPY"):
             self.cluster.admin("risk", "unset", currency)
         debit, credit = self.open()
         wait_for("the rules to be gone",
-                 lambda: self.pay(debit, credit, 10**12) == ("created", []))
+                 lambda: all(self.pay(debit, credit, 10**12) == ("created", [])
+                             for _ in range(4)))
 
     def limit(self, *limits):
         self.cluster.admin("risk", "set", "EUR", *limits)
@@ -127,6 +129,22 @@ class RiskTest(SystemTest):
         below = self.hold(next(self.ids), debit, credit, 1000)
         self.assertFalse(below.held_for_review)
         self.assertEqual(self.debits(debit), (before + 1001, 1000))
+
+    def test_an_import_says_how_many_are_held(self):
+        debit, credit = self.open()
+        self.review(debit, credit)
+        rows = "".join(f"{next(self.ids)},{debit},{credit},{amount}.00,EUR,7\n"
+                       for amount in (9, 11, 10, 12))
+        with tempfile.NamedTemporaryFile("w", suffix=".csv") as file:
+            file.write("id,debit_account_id,credit_account_id,amount,currency,code\n" + rows)
+            file.flush()
+            self.assertIn("4 would be created, 0 exist, 0 would be refused; nothing was changed\n"
+                          f"{file.name}: 2 of them would be held for review",
+                          self.cluster.florin("import", file.name, "--dry-run").stdout)
+            self.assertIn(f"{file.name}: 2 of them are held for review",
+                          self.cluster.florin("import", file.name).stdout)
+            again, = self.cluster.florin_json("import", file.name)
+        self.assertEqual((again["existed"], again["held_for_review"]), ("4", "2"))
 
     def test_what_was_held_is_posted_or_voided_once_and_never_expires(self):
         debit, credit = self.open()
