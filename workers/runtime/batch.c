@@ -268,7 +268,7 @@ void *florin_batch_run(void *options_p)
     else
         options->error.code =
             options->handler->start(&self->state, options->config, &options->error);
-    bool started = options->error.code == 0;
+    bool started = self && options->error.code == 0;
     florin_jobs_send(options->pair, NULL);
     if (started) {
         self->handler = options->handler;
