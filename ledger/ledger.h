@@ -212,6 +212,12 @@ bool florin_ledger_open_accounts(florin_ledger_t *self, const florin_account_t *
 bool florin_ledger_create_transfers(florin_ledger_t *self, const florin_transfer_event_t *events,
                                     size_t count, florin_transfer_outcome_t *outcomes);
 
+/* What became of transfers, for good: an id of which nothing is known is given up, which is a
+ * refusal (id_given_up) that is remembered as any other. An outcome has the result that was, and
+ * its timestamp; first_result is not used. */
+bool florin_ledger_settle_transfers(florin_ledger_t *self, const florin_id_t *ids, size_t count,
+                                    florin_transfer_outcome_t *outcomes);
+
 /* Changes credit limits, each by itself. */
 bool florin_ledger_set_credit_limits(florin_ledger_t *self, const florin_limit_event_t *events,
                                      size_t count, florin_limit_outcome_t *outcomes);

@@ -105,7 +105,8 @@
     X(EXCEEDS_DEBITS, "exceeds_debits", 66)                                                        \
     X(RISK_DECLINED, "risk_declined", 67)                                                          \
     X(RISK_UNAVAILABLE, "risk_unavailable", 68)                                                    \
-    X(NOT_AUTHORIZED, "not_authorized", 69)
+    X(NOT_AUTHORIZED, "not_authorized", 69)                                                        \
+    X(ID_GIVEN_UP, "id_given_up", 70)
 
 /* The results of changing an account's credit limit, highest precedence first. A new limit may not
  * leave an account beyond its bound. */

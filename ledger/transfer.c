@@ -232,6 +232,40 @@ bool florin_ledger_create_transfers(florin_ledger_t *self, const florin_transfer
     return true;
 }
 
+static florin_transfer_outcome_t settle(florin_ledger_t *self, florin_id_t id, uint64_t timestamp)
+{
+    const florin_ledger_rule_t rules[] = {
+        {id == 0, FLORIN_TRANSFER_ID_MUST_NOT_BE_ZERO},
+        {id == FLORIN_LEDGER_ID_INT_MAX, FLORIN_TRANSFER_ID_MUST_NOT_BE_INT_MAX},
+    };
+    florin_transfer_result_t result = FLORIN_LEDGER_FIRST_BROKEN(rules);
+    if (result != 0) {
+        return (florin_transfer_outcome_t){.result = result};
+    }
+    const florin_ledger_entry_t *known = florin_ledger_find_entry(self, id);
+    if (!known) {
+        const florin_transfer_t given_up = {.id = id, .timestamp = timestamp};
+        known = florin_ledger_add_entry(self, &given_up, FLORIN_TRANSFER_ID_GIVEN_UP);
+    }
+    return (florin_transfer_outcome_t){.timestamp = known->entry.transfer.timestamp,
+                                       .result = known->entry.result};
+}
+
+bool florin_ledger_settle_transfers(florin_ledger_t *self, const florin_id_t *ids, size_t count,
+                                    florin_transfer_outcome_t *outcomes)
+{
+    if (!florin_ledger_has_room(self, count) ||
+        count > FLORIN_LEDGER_TRANSFERS_MAX - self->entries_count) {
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        outcomes[i] = settle(self, ids[i], self->timestamp_next + i);
+    }
+    self->timestamp_next += count;
+    self->events_count += count;
+    return true;
+}
+
 /* Whether a loaded pending transfer is open and its time is up. */
 static bool is_overdue(const florin_ledger_entry_t *pending, uint64_t now)
 {

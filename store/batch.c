@@ -76,6 +76,27 @@ static bool apply_transfers(florin_batch_t *self, size_t first, size_t count)
 
 static const florin_batch_kind_t transfers_kind = {transfer_shards, take_transfer, apply_transfers};
 
+/* An id's own shard alone: whoever creates a transfer of that id writes there, too, and the primary
+ * key lets one of the two do it. */
+static florin_shards_t settled_shards(const florin_batch_t *self, size_t index)
+{
+    return florin_batch_place(self, self->settled_ids[index]);
+}
+
+static void take_settled(florin_batch_t *self, size_t index)
+{
+    florin_id_t id = self->settled_ids[index];
+    florin_batch_take_transfer(self, florin_store_shard_of(self->store, id), id);
+}
+
+static bool apply_settled(florin_batch_t *self, size_t first, size_t count)
+{
+    return florin_ledger_settle_transfers(self->ledger, self->settled_ids + first, count,
+                                          self->transfer_outcomes + first);
+}
+
+static const florin_batch_kind_t settled_kind = {settled_shards, take_settled, apply_settled};
+
 static florin_shards_t limit_shards(const florin_batch_t *self, size_t index)
 {
     return florin_batch_place(self, self->credit_limits[index].account_id);
@@ -364,6 +385,21 @@ int florin_store_try_transfers(florin_store_t *self, florin_ledger_t *ledger,
     if (result != 0 || request.error.code == 0)
         return result;
     return florin_error_set(error, request.error.code, "%s", request.error.message);
+}
+
+int florin_store_settle_transfers(florin_store_t *self, florin_ledger_t *ledger,
+                                  const florin_id_t *ids, florin_transfer_outcome_t *outcomes,
+                                  florin_store_request_t *requests, size_t requests_count,
+                                  florin_error_t *error)
+{
+    florin_batch_t batch = {.store = self,
+                            .ledger = ledger,
+                            .kind = &settled_kind,
+                            .settled_ids = ids,
+                            .transfer_outcomes = outcomes,
+                            .requests = requests,
+                            .requests_count = requests_count};
+    return start(&batch, error);
 }
 
 int florin_store_set_credit_limits(florin_store_t *self, florin_ledger_t *ledger,

@@ -60,6 +60,7 @@ struct florin_batch {
     florin_account_outcome_t *account_outcomes;
     const florin_transfer_event_t *transfers;
     florin_transfer_outcome_t *transfer_outcomes;
+    const florin_id_t *settled_ids; /* their outcomes are transfer_outcomes, too */
     const florin_limit_event_t *credit_limits;
     florin_limit_outcome_t *credit_limit_outcomes;
     const florin_overdue_t *overdue;

@@ -61,6 +61,14 @@ int florin_store_create_transfers(florin_store_t *self, florin_ledger_t *ledger,
                                   const florin_window_limit_t *limits, size_t limits_count,
                                   florin_error_t *error) FLORIN_MUST_USE;
 
+/* Says what became of transfers, for good: an id that no shard knows is given up, and a transfer of
+ * that id, also one that is under way, never becomes. One that is being written at this moment is
+ * waited for. Outcomes as of florin_ledger_settle_transfers. */
+int florin_store_settle_transfers(florin_store_t *self, florin_ledger_t *ledger,
+                                  const florin_id_t *ids, florin_transfer_outcome_t *outcomes,
+                                  florin_store_request_t *requests, size_t requests_count,
+                                  florin_error_t *error) FLORIN_MUST_USE;
+
 /* What to do, if anything, while the shards write a batch: `fn` is called when all is sent and
  * before it is waited for, once for each try of a batch. It must not use the store. NULL: nothing,
  * as at first. */

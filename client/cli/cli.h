@@ -63,6 +63,7 @@ int transfer_void(cli_t *cli, int argc, char **argv);
 int transfer_reverse(cli_t *cli, int argc, char **argv);
 int transfer_show(cli_t *cli, int argc, char **argv);
 int transfer_list(cli_t *cli, int argc, char **argv);
+int transfer_outcome(cli_t *cli, int argc, char **argv);
 int transfer_import(cli_t *cli, int argc, char **argv);
 int trial_balance(cli_t *cli, int argc, char **argv);
 int status(cli_t *cli, int argc, char **argv);

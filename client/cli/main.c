@@ -22,6 +22,7 @@ static const struct {
     {"transfer", "reverse", transfer_reverse},
     {"transfer", "show", transfer_show},
     {"transfer", "list", transfer_list},
+    {"transfer", "outcome", transfer_outcome},
     {"transfer", NULL, transfer_create},
     {"import", NULL, transfer_import},
     {"trial-balance", NULL, trial_balance},
@@ -47,6 +48,7 @@ static const char help[] =
     "  transfer reverse ID         move a transfer's money back, once\n"
     "  transfer show ID...         show transfers, also refused ones\n"
     "  transfer list               list transfers\n"
+    "  transfer outcome ID...      say what became of transfers, and give up the others\n"
     "  import FILE.csv             make many transfers\n"
     "  trial-balance               sum up all books and compare debits with credits\n"
     "  status                      show the broker's pools, queues and workers\n"

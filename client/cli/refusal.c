@@ -65,7 +65,7 @@ bool refusal_spends(Florin__V1__CreateTransferResult result)
            result == TRANSFER(DEBIT_ACCOUNT_ALREADY_CLOSED) ||
            result == TRANSFER(CREDIT_ACCOUNT_ALREADY_CLOSED) ||
            result == TRANSFER(EXCEEDS_CREDITS) || result == TRANSFER(EXCEEDS_DEBITS) ||
-           result == TRANSFER(RISK_DECLINED);
+           result == TRANSFER(RISK_DECLINED) || result == TRANSFER(ID_GIVEN_UP);
 }
 
 /* ---------------------------------------------------------------------------------- sentences */
@@ -225,6 +225,8 @@ static const char *const transfer_advice[] = {
     [TRANSFER(RISK_UNAVAILABLE)] =
         "risk could not be asked and nothing moved; try again with the same id",
     [TRANSFER(NOT_AUTHORIZED)] = "this key may not debit that account",
+    [TRANSFER(ID_GIVEN_UP)] =
+        "its outcome was asked for before it was there, and the id was given up" SPENT,
 };
 
 static const char *const limit_advice[] = {

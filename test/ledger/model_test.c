@@ -58,6 +58,8 @@ static bool names_account(const world_request_t *request, size_t i, florin_id_t 
         return request->limits[i].account_id == id;
     case WORLD_EXPIRIES:
         return entry && transfer_names_account(&entry->transfer, id);
+    case WORLD_OUTCOMES:
+        return false;
     }
     return false;
 }
@@ -67,6 +69,7 @@ static bool names_transfer(const world_request_t *request, size_t i, florin_id_t
     const florin_transfer_t *t = &request->transfers[i].transfer;
     return request->kind == WORLD_TRANSFERS  ? t->id == id || t->pending_id == id
            : request->kind == WORLD_EXPIRIES ? request->expiries[i] == id
+           : request->kind == WORLD_OUTCOMES ? request->outcomes[i] == id
                                              : false;
 }
 
@@ -219,6 +222,24 @@ static void expire(const world_request_t *request)
     run.expired += got;
 }
 
+static void settle(const world_request_t *request)
+{
+    florin_transfer_outcome_t got[WORLD_EVENTS_MAX];
+    florin_transfer_outcome_t expected[WORLD_EVENTS_MAX];
+    assert_true(florin_ledger_settle_transfers(run.ledger, request->outcomes, request->count, got));
+    model_settle_transfers(&run.model, request->outcomes, request->count, expected);
+    for (size_t i = 0; i < request->count; i++) {
+        run.transfer_results[got[i].result]++;
+        if (got[i].result != expected[i].result || got[i].timestamp != expected[i].timestamp) {
+            FAIL_AT("outcome %zu: %s at %llu, expected %s at %llu", i,
+                    florin_transfer_result_name(got[i].result),
+                    (unsigned long long)got[i].timestamp,
+                    florin_transfer_result_name(expected[i].result),
+                    (unsigned long long)expected[i].timestamp);
+        }
+    }
+}
+
 static void apply(const world_request_t *request)
 {
     switch (request->kind) {
@@ -233,6 +254,9 @@ static void apply(const world_request_t *request)
         break;
     case WORLD_EXPIRIES:
         expire(request);
+        break;
+    case WORLD_OUTCOMES:
+        settle(request);
         break;
     }
 }

@@ -678,7 +678,8 @@ static void results_have_names(void **state)
     assert_null(florin_account_result_name(UINT32_MAX));
     assert_string_equal(florin_transfer_result_name(0), "created");
     assert_string_equal(florin_transfer_result_name(69), "not_authorized");
-    assert_null(florin_transfer_result_name(70));
+    assert_string_equal(florin_transfer_result_name(70), "id_given_up");
+    assert_null(florin_transfer_result_name(71));
     assert_null(florin_transfer_result_name(UINT32_MAX));
     assert_string_equal(florin_limit_result_name(0), "set");
     assert_string_equal(florin_limit_result_name(5), "exceeds_debits");

@@ -146,6 +146,44 @@ static void test_remembers_a_refusal(void **state)
     assert_int_equal(look_at(store, from).balances.debits_posted, 0);
 }
 
+static florin_transfer_outcome_t outcome_of(florin_id_t id)
+{
+    florin_transfer_outcome_t outcome;
+    florin_store_request_t request = {.events_count = 1};
+    florin_error_t error;
+    assert_int_equal(
+        florin_store_settle_transfers(store, ledger, &id, &outcome, &request, 1, &error), 0);
+    assert_int_equal(request.error.code, 0);
+    return outcome;
+}
+
+/* Of one applied, one refused, one that is not there and then never will be. */
+static void test_tells_outcomes_for_good(void **state)
+{
+    (void)state;
+    florin_id_t from = opened(1), to = opened(0);
+    florin_transfer_event_t events[] = {transfer(fresh(2), from, to, 5),
+                                        transfer(fresh(2), from, fresh(0), 5),
+                                        transfer(fresh(2), from, to, 5)};
+    florin_transfer_outcome_t outcomes[3];
+    create(store, ledger, events, 2, outcomes);
+    florin_transfer_outcome_t told = outcome_of(events[0].transfer.id);
+    assert_int_equal(told.result, FLORIN_TRANSFER_CREATED);
+    assert_int_equal(told.timestamp, outcomes[0].timestamp);
+    told = outcome_of(events[1].transfer.id);
+    assert_int_equal(told.result, FLORIN_TRANSFER_CREDIT_ACCOUNT_NOT_FOUND);
+    told = outcome_of(events[2].transfer.id);
+    assert_int_equal(told.result, FLORIN_TRANSFER_ID_GIVEN_UP);
+    assert_true(told.timestamp > outcomes[0].timestamp);
+    assert_int_equal(outcome_of(events[2].transfer.id).timestamp, told.timestamp);
+    create(store, ledger, events, 3, outcomes);
+    assert_int_equal(outcomes[0].result, FLORIN_TRANSFER_EXISTS);
+    assert_int_equal(outcomes[2].result, FLORIN_TRANSFER_ID_ALREADY_FAILED);
+    assert_int_equal(outcomes[2].first_result, FLORIN_TRANSFER_ID_GIVEN_UP);
+    assert_int_equal(outcome_of(0).result, FLORIN_TRANSFER_ID_MUST_NOT_BE_ZERO);
+    assert_int_equal(look_at(store, from).balances.debits_posted, 5);
+}
+
 static void test_keeps_requests_apart(void **state)
 {
     (void)state;
@@ -432,6 +470,7 @@ int main(void)
         cmocka_unit_test(test_pays_between_all_shards),
         cmocka_unit_test(test_keeps_every_field),
         cmocka_unit_test(test_remembers_a_refusal),
+        cmocka_unit_test(test_tells_outcomes_for_good),
         cmocka_unit_test(test_keeps_requests_apart),
         cmocka_unit_test(test_refuses_batches_past_the_bound),
         cmocka_unit_test(test_writes_a_full_batch),

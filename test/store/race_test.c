@@ -413,6 +413,82 @@ static void test_openers_race(void **state)
     check_books();
 }
 
+/* --------------------------------------------------------------------------------- outcomes */
+
+enum { ASKED = 600 };
+
+static atomic_bool applied[ASKED], given_up[ASKED]; /* somebody was told so */
+
+/* Notes what somebody is told of a transfer: never both. */
+static bool note_told(size_t number, florin_transfer_result_t result)
+{
+    if (result == FLORIN_TRANSFER_CREATED || result == FLORIN_TRANSFER_EXISTS)
+        atomic_store(&applied[number], true);
+    else if (result == FLORIN_TRANSFER_ID_GIVEN_UP)
+        atomic_store(&given_up[number], true);
+    else
+        return false;
+    return !(atomic_load(&applied[number]) && atomic_load(&given_up[number]));
+}
+
+/* Creates a transfer of the pool, or asks for its outcome. */
+static bool create_or_ask(florin_store_t *store, florin_ledger_t *ledger, size_t number, bool asks)
+{
+    florin_transfer_event_t event = pool_transfer(number, 0);
+    event.transfer.id = id_on(number % SHARDS, 700000 + number);
+    florin_transfer_outcome_t outcome = {0};
+    florin_store_request_t request = {.events_count = 1};
+    florin_error_t error = {0};
+    int code = asks ? florin_store_settle_transfers(store, ledger, &event.transfer.id, &outcome,
+                                                    &request, 1, &error)
+                    : florin_store_create_transfers(store, ledger, &event, &outcome, &request, 1,
+                                                    NULL, 0, &error);
+    if (code != 0 || request.error.code != 0)
+        return code == 0 && request.error.code == FLORIN_ERROR_CONFLICT;
+    if (outcome.result == FLORIN_TRANSFER_ID_ALREADY_FAILED)
+        outcome.result = outcome.first_result;
+    return note_told(number, outcome.result);
+}
+
+static void *create_and_ask(void *arg)
+{
+    uint64_t random = seed + 200 + (uintptr_t)arg;
+    florin_store_t *store = open_store();
+    florin_ledger_t *ledger = florin_ledger_new();
+    bool right = true;
+    for (size_t i = 0; i < ASKED && right; i++)
+        right = create_or_ask(store, ledger, (i + next(&random) % 4) % ASKED, next(&random) % 2);
+    florin_ledger_destroy(&ledger);
+    florin_store_destroy(&store);
+    return right ? NULL : (void *)1;
+}
+
+/* Whoever is told that a transfer was applied, or never will be: all are told the same. */
+static void test_outcomes_race(void **state)
+{
+    (void)state;
+    pthread_t threads[THREADS];
+    bool any = false;
+    size_t counts[2] = {0};
+    for (size_t i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, create_and_ask, (void *)(uintptr_t)i),
+                         0);
+    for (size_t i = 0; i < THREADS; i++) {
+        void *failed;
+        pthread_join(threads[i], &failed);
+        any = any || failed;
+    }
+    assert_false(any);
+    for (size_t i = 0; i < ASKED; i++) {
+        assert_false(applied[i] && given_up[i]);
+        counts[0] += applied[i];
+        counts[1] += given_up[i];
+    }
+    printf("%zu applied, %zu given up\n", counts[0], counts[1]);
+    assert_true(counts[0] > 0 && counts[1] > 0);
+    check_books();
+}
+
 static int start(void **state)
 {
     (void)state;
@@ -443,6 +519,7 @@ int main(void)
         cmocka_unit_test(test_stores_race),
         cmocka_unit_test(test_resolvers_race),
         cmocka_unit_test(test_openers_race),
+        cmocka_unit_test(test_outcomes_race),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }

@@ -139,6 +139,26 @@ class CliTest(SystemTest):
         minted, = map(json.loads, self.pay(bank, ada, "1.00", "--json").stdout.splitlines())
         self.check_message(minted, pb.TransferResult, more=["id"], less=["first_result"])
 
+    def test_outcomes_are_for_good(self):
+        bank, ada = self.open()
+        paid, broke, never = (str(next(self.ids)) for _ in range(3))
+        self.pay(bank, ada, "1.00", "--id", paid)
+        self.pay(bank, "4711", "1.00", "--id", broke, exit_code=1)
+        self.assertRegex(self.florin("transfer", "outcome", paid).stdout,
+                         f"(?s)transfer {paid}\n  applied    yes\n  result     created\n")
+        outcomes = self.florin_json("transfer", "outcome", never, paid, broke, exit_code=1)
+        for outcome in outcomes:
+            self.check_message(outcome, pb.TransferOutcome, more=["id"])
+        self.assertEqual([outcome["result"] for outcome in outcomes],
+                         ["id_given_up", "created", "credit_account_not_found"])
+        self.assertIn("no, and never will be",
+                      self.florin("transfer", "outcome", never, exit_code=1).stdout)
+        self.assertIn("refused before, as id_given_up, and stays so",
+                      self.pay(bank, ada, "1.00", "--id", never, exit_code=1).stderr)
+        shown, = self.florin_json("transfer", "show", never)
+        self.assertEqual(shown["result"], "id_given_up")
+        self.florin("transfer", "show", never)
+
     def test_refusals_say_what_to_do(self):
         bank, ada = self.open(2, "--currency", "CZK")
         most = "92233720368547758.07"

@@ -96,6 +96,8 @@ static size_t weigh(const Florin__V1__Request *request)
         events = request->create_transfers->n_transfers;
     else if (request->operation_case == FLORIN__V1__REQUEST__OPERATION_LOOKUP_TRANSFERS)
         events = request->lookup_transfers->n_ids;
+    else if (request->operation_case == FLORIN__V1__REQUEST__OPERATION_TRANSFER_OUTCOMES)
+        events = request->transfer_outcomes->n_ids;
     else if (request->operation_case == FLORIN__V1__REQUEST__OPERATION_LIST_TRANSFERS)
         events = florin_page_limit(request->list_transfers->filter);
     return events > 0 ? events : 1;
@@ -107,6 +109,7 @@ static bool known(const Florin__V1__Request *request)
     case FLORIN__V1__REQUEST__OPERATION_CREATE_TRANSFERS:
     case FLORIN__V1__REQUEST__OPERATION_LOOKUP_TRANSFERS:
     case FLORIN__V1__REQUEST__OPERATION_LIST_TRANSFERS:
+    case FLORIN__V1__REQUEST__OPERATION_TRANSFER_OUTCOMES:
         return true;
     default:
         return false;
@@ -129,6 +132,7 @@ static void handle(void *state, florin_call_t *calls, size_t count, florin_arena
     florin_transactions_try(state, calls, count, arena);
     florin_transactions_lookup(state, calls, count, arena);
     florin_transactions_list(state, calls, count, arena);
+    florin_transactions_outcomes(state, calls, count, arena);
 }
 
 /* Releases pending transfers whose time is up. */

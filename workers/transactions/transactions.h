@@ -88,6 +88,9 @@ void florin_transactions_create(florin_transactions_t *self, florin_call_t *call
 /* The dry runs among the calls that create transfers, each by itself. */
 void florin_transactions_try(florin_transactions_t *self, florin_call_t *calls, size_t count,
                              florin_arena_t *arena);
+/* Each call by itself: few ask for outcomes, and never in a hurry. */
+void florin_transactions_outcomes(florin_transactions_t *self, florin_call_t *calls, size_t count,
+                                  florin_arena_t *arena);
 void florin_transactions_list(florin_transactions_t *self, florin_call_t *calls, size_t count,
                               florin_arena_t *arena);
 void florin_transactions_lookup(florin_transactions_t *self, florin_call_t *calls, size_t count,

@@ -317,6 +317,29 @@ void model_create_transfers(model_t *self, const florin_transfer_event_t *events
     }
 }
 
+void model_settle_transfers(model_t *self, const florin_id_t *ids, size_t count,
+                            florin_transfer_outcome_t *outcomes)
+{
+    for (size_t i = 0; i < count; i++) {
+        const florin_balances_t none = {0};
+        florin_transfer_t given_up = {.id = ids[i], .timestamp = self->timestamp_next++};
+        const florin_entry_t *entry = model_find_entry(&self->books, ids[i]);
+        outcomes[i] = (florin_transfer_outcome_t){0};
+        if (ids[i] == 0) {
+            outcomes[i].result = FLORIN_TRANSFER_ID_MUST_NOT_BE_ZERO;
+        } else if (ids[i] == ID_MAX) {
+            outcomes[i].result = FLORIN_TRANSFER_ID_MUST_NOT_BE_INT_MAX;
+        } else if (entry) {
+            outcomes[i].result = entry->result;
+            outcomes[i].timestamp = entry->transfer.timestamp;
+        } else {
+            model_append(self, &given_up, FLORIN_TRANSFER_ID_GIVEN_UP, none, none);
+            outcomes[i].result = FLORIN_TRANSFER_ID_GIVEN_UP;
+            outcomes[i].timestamp = given_up.timestamp;
+        }
+    }
+}
+
 size_t model_expire(model_t *self, const florin_id_t *ids, size_t count)
 {
     size_t expired = 0;

@@ -42,6 +42,8 @@ void model_create_transfers(model_t *self, const florin_transfer_event_t *events
                             florin_transfer_outcome_t *outcomes);
 void model_set_credit_limits(model_t *self, const florin_limit_event_t *events, size_t count,
                              florin_limit_outcome_t *outcomes);
+void model_settle_transfers(model_t *self, const florin_id_t *ids, size_t count,
+                            florin_transfer_outcome_t *outcomes);
 size_t model_expire(model_t *self, const florin_id_t *ids, size_t count);
 
 florin_account_t *model_find_account(model_books_t *books, florin_id_t id);

@@ -352,6 +352,8 @@ static world_kind_t any_kind(world_t *self)
         return WORLD_LIMITS;
     case 5:
         return WORLD_EXPIRIES;
+    case 6:
+        return world_one_in(self, 4) ? WORLD_OUTCOMES : WORLD_TRANSFERS;
     default:
         return WORLD_TRANSFERS;
     }
@@ -384,6 +386,7 @@ void world_generate(world_t *self)
             request->limits[i] =
                 (florin_limit_event_t){any_id(self, ACCOUNT_IDS), any_amount(self)};
             request->expiries[i] = any_entry_id(self);
+            request->outcomes[i] = any_id(self, TRANSFER_IDS);
         }
     }
 }

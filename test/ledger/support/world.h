@@ -8,7 +8,13 @@
 #define WORLD_EVENTS_MAX   16 /* of one request */
 #define WORLD_LEDGERS      2
 
-typedef enum { WORLD_TRANSFERS, WORLD_ACCOUNTS, WORLD_LIMITS, WORLD_EXPIRIES } world_kind_t;
+typedef enum {
+    WORLD_TRANSFERS,
+    WORLD_ACCOUNTS,
+    WORLD_LIMITS,
+    WORLD_EXPIRIES,
+    WORLD_OUTCOMES
+} world_kind_t;
 
 typedef struct {
     world_kind_t kind;
@@ -17,6 +23,7 @@ typedef struct {
     florin_transfer_event_t transfers[WORLD_EVENTS_MAX];
     florin_limit_event_t limits[WORLD_EVENTS_MAX];
     florin_id_t expiries[WORLD_EVENTS_MAX];
+    florin_id_t outcomes[WORLD_EVENTS_MAX]; /* ids of which they are asked */
 } world_request_t;
 
 typedef struct {
