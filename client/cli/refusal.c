@@ -226,7 +226,7 @@ static const char *const transfer_advice[] = {
         "risk could not be asked and nothing moved; try again with the same id",
     [TRANSFER(NOT_AUTHORIZED)] = "this key may not debit that account",
     [TRANSFER(ID_GIVEN_UP)] =
-        "its outcome was asked for before it was there, and the id was given up" SPENT,
+        ("its outcome was asked for before it was there, and the id was given up" SPENT),
 };
 
 static const char *const limit_advice[] = {

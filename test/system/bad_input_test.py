@@ -179,6 +179,7 @@ class FieldsTest(SystemTest):
             said = f"ids[1]: {count} bytes; an id has 16"
             self.bad(said, "accounts", lookup_accounts=pb.LookupAccountsRequest(ids=ids))
             self.bad(said, "transactions", lookup_transfers=pb.LookupTransfersRequest(ids=ids))
+            self.bad(said, "transactions", transfer_outcomes=pb.TransferOutcomesRequest(ids=ids))
         ids = [b"", wire.id_bytes(ID_MAX), wire.id_bytes(NOBODY)]
         found = self.ok("accounts", lookup_accounts=pb.LookupAccountsRequest(ids=ids))
         self.assertEqual(len(found.accounts), 0)
@@ -264,6 +265,7 @@ class FieldsTest(SystemTest):
                     "set_credit_limits": "accounts", "balance_at": "accounts",
                     "list_accounts": "accounts", "create_transfers": "transactions",
                     "lookup_transfers": "transactions", "list_transfers": "transactions",
+                    "transfer_outcomes": "transactions",
                     "assess_transfers": "risk"}
         fields = pb.Request.DESCRIPTOR.oneofs_by_name["operation"].fields
         self.assertEqual({field.name for field in fields}, set(services))
@@ -295,6 +297,7 @@ class FieldsTest(SystemTest):
             yield "transactions", {"create_transfers": pb.CreateTransfersRequest(
                 transfers=events, dry_run=dry_run)}
         yield "transactions", {"lookup_transfers": pb.LookupTransfersRequest(ids=ids)}
+        yield "transactions", {"transfer_outcomes": pb.TransferOutcomesRequest(ids=ids)}
         yield "risk", {"assess_transfers": pb.AssessTransfersRequest(transfers=events)}
 
     def test_as_many_as_there_may_be(self):
@@ -416,6 +419,7 @@ class FieldsTest(SystemTest):
         self.balances_that_overflow()
         self.timeouts_that_overflow()
         self.bounds_of_accounts()
+        self.outcomes()
         self.assertEqual(self.met, {wire.result_name(number) for number in
                                     pb.CreateTransferResult.values()} - ELSEWHERE)
 
@@ -486,6 +490,17 @@ class FieldsTest(SystemTest):
                 other.CopyFrom(event)
                 self.assertEqual(self.create(fill(other, {field: value})),
                                  [f"exists_with_different_{field}"])
+
+    def outcomes(self):
+        applied, never = self.event(), self.event()
+        self.assertEqual(self.create(applied), ["created"])
+        told = self.ok("transactions", transfer_outcomes=pb.TransferOutcomesRequest(
+            ids=[never.id, applied.id, b"", wire.id_bytes(ID_MAX)]))
+        names = [wire.result_name(outcome.result) for outcome in told.outcomes]
+        self.met.update(names)
+        self.assertEqual(names, ["id_given_up", "created", "id_must_not_be_zero",
+                                 "id_must_not_be_int_max"])
+        self.assertEqual(self.create(never, applied), ["id_already_failed", "exists"])
 
     def resolving(self, flags, pending_id, **fields):
         amount = AMOUNT_MAX if flags & POST else 0
