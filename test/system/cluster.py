@@ -37,10 +37,11 @@ def wait_for(what, condition, seconds=20):
 
 
 class Cluster:
-    def __init__(self, bin_folder, shards, pools):
+    def __init__(self, bin_folder, shards, pools, brokers):
         self.bin = bin_folder
         self.shards = shards
         self.pools = pools
+        self.brokers = brokers
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="florin-test-"))
         atexit.register(self.destroy)  # also when the tests are broken off
 
@@ -54,7 +55,7 @@ class Cluster:
 
     def create(self):
         self.ops("up", "--dir", self.dir, "--bin", self.bin, "--shards", self.shards,
-                 *(f"--pool={pool}={count}" for pool, count in self.pools.items()))
+                 "--brokers", self.brokers, *(f"--pool={pool}={count}" for pool, count in self.pools.items()))
 
     def up(self, *options, env=None):
         """Starts what has ended, and returns when all of it serves."""
@@ -276,11 +277,12 @@ class SystemTest(unittest.TestCase):
     BIN = BIN
     SHARDS = 2
     POOLS = {}
+    BROKERS = 1
     cluster: Cluster
 
     @classmethod
     def setUpClass(cls):
-        cls.cluster = Cluster(cls.BIN, cls.SHARDS, cls.POOLS)
+        cls.cluster = Cluster(cls.BIN, cls.SHARDS, cls.POOLS, cls.BROKERS)
         cls.addClassCleanup(cls.cluster.destroy)
         cls.cluster.create()
 

@@ -1,0 +1,63 @@
+"""Two brokers: clients and workers go on with the one that is left, and come back to the other by
+themselves."""
+import json
+import subprocess
+
+from cluster import BIN, SystemTest, wait_for
+
+CODE = 7077  # of florin-bench's transfers
+
+
+class FailoverTest(SystemTest):
+    BROKERS = 2
+
+    def transfers(self):
+        return sum(int(self.cluster.sql(shard, "select count(*) from transfers"
+                                        f" where code = {CODE} and result = 0")[0][0])
+                   for shard in range(self.SHARDS))
+
+    def load(self, *options):
+        """Clients of libflorin that know both brokers, and say in the end how it went."""
+        process = subprocess.Popen(
+            [BIN / "florin-bench", "--config", self.cluster.dir / "client.zpl", "--json",
+             "--shards=2", "--shards-crossing=50", "--warm-up=0", *options],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        return process
+
+    def wait_for_more(self, count=200):
+        goal = self.transfers() + count
+        wait_for("payments to go on", lambda: self.transfers() >= goal)
+
+    def settle(self, process):
+        """Every request had its answer, and the books hold what was acknowledged, once."""
+        output, _ = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 0, output)
+        result = json.loads(output.splitlines()[-1])
+        self.assertEqual((result["errors"], result["refused"], result["verified"]), (0, 0, True),
+                         output)
+        self.cluster.audit()
+
+    def test_clients_and_workers_go_on_with_the_broker_that_is_left(self):
+        pids = {name: self.cluster.pid(name) for name in self.cluster.names()
+                if not name.startswith("broker")}
+        load = self.load("--clients=8", "--seconds=12")
+        self.wait_for_more()
+        for broker in "broker-1", "broker-2":  # the second time, the first one has to do again
+            self.cluster.end(broker, "KILL")
+            self.wait_for_more()
+            self.cluster.up()
+            self.wait_for_more()
+        self.settle(load)
+        self.assertEqual(pids, {name: self.cluster.pid(name) for name in pids})
+
+    def test_a_broker_that_is_mute_is_left(self):
+        load = self.load("--clients=4", "--seconds=12")
+        self.wait_for_more()
+        for broker in "broker-1", "broker-2":
+            with self.paused(broker):
+                self.wait_for_more()
+            self.wait_for_more()
+        self.settle(load)
