@@ -145,14 +145,16 @@ static int fail(const florin_error_t *error)
 
 /* What was acknowledged is in the books, and nothing else; of what got no answer, any part. */
 static int verify(florin_client_t *client, uint64_t before, const load_proof_t *proof,
-                  florin_error_t *error)
+                  result_t *result, florin_error_t *error)
 {
     uint64_t after;
     int rc = books_moved(client, &after, error);
     if (rc != 0)
         return rc;
-    uint64_t grown = after - before;
-    if (grown < proof->acknowledged || grown > proof->acknowledged + proof->doubtful)
+    uint64_t grown = after - before, most = proof->acknowledged + proof->doubtful;
+    result->lost = grown < proof->acknowledged ? proof->acknowledged - grown : 0;
+    result->doubled = grown > most ? grown - most : 0;
+    if (result->lost > 0 || result->doubled > 0)
         return florin_error_set(error, FLORIN_ERROR_REFUSED,
                                 "the books moved %" PRIu64 " minor units; %" PRIu64
                                 " were acknowledged, and %" PRIu64 " had no answer",
@@ -176,7 +178,7 @@ static int measure(const settings_t *self, const florin_client_options_t *client
     if (rc == 0) {
         if (proof.first_error.code != 0)
             (void)fprintf(stderr, "florin-bench: the first error: %s\n", proof.first_error.message);
-        rc = verify(client, before, &proof, &error);
+        rc = verify(client, before, &proof, &result, &error);
         result.verified = rc == 0;
         result_print(&result, self->json);
     }

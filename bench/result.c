@@ -25,6 +25,8 @@ void result_print(const result_t *self, bool json)
         {"created", "created", 0, (double)self->created},
         {"refused", "refused", 0, (double)self->refused},
         {"errors", "errors", 0, (double)self->errors},
+        {"lost", "minor units lost", 0, (double)self->lost},
+        {"doubled", "and doubled", 0, (double)self->doubled},
     };
     const char *verified = self->verified ? "true" : "false";
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)

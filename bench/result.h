@@ -14,7 +14,8 @@ typedef struct {
     /* Of the whole run: */
     uint64_t requests;
     uint64_t created, refused, errors; /* transfers */
-    bool verified;                     /* the books hold what was acknowledged */
+    uint64_t lost, doubled; /* minor units: acknowledged and not moved; moved beyond that */
+    bool verified;          /* the books hold what was acknowledged */
 } result_t;
 
 void result_print(const result_t *self, bool json);

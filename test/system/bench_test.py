@@ -10,7 +10,8 @@ from cluster import BIN, SystemTest, wait_for
 
 CODE = 7077  # of the bench's accounts and transfers
 FIGURES = {"per_second", "p50_ms", "p99_ms", "p999_ms", "max_ms"}
-COUNTS = {"seconds", "requests", "created", "refused", "errors", "verified"}
+COUNTS = {"seconds", "requests", "created", "refused", "errors", "lost", "doubled",
+          "verified"}
 
 
 class BenchTest(SystemTest):

@@ -53,6 +53,17 @@ class FailoverTest(SystemTest):
         self.settle(load)
         self.assertEqual(pids, {name: self.cluster.pid(name) for name in pids})
 
+    def test_the_drill(self):
+        """Kills all that there is: what it reports is asked, how long it takes is not."""
+        output = self.cluster.ops("drill", "--dir", self.cluster.dir, seconds=150)
+        rows = [line.split() for line in output.splitlines()[output.splitlines().index("") + 2:]]
+        self.assertEqual([row[0] for row in rows],
+                         ["broker", "transactions", "accounts", "risk", "shard-0", "shard-1"])
+        for row in rows:
+            self.assertGreater(int(row[-4]), 0, output)  # created
+            self.assertEqual(row[-2:], ["0", "0"], output)  # lost, doubled
+        self.cluster.audit()
+
     def test_a_broker_that_is_mute_is_left(self):
         load = self.load("--clients=4", "--seconds=12")
         self.wait_for_more()
