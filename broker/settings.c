@@ -108,8 +108,8 @@ static int read_pool(const florin_config_t *config, const char *section,
     const char *policy = florin_config_text(config, path, NULL);
     if (policy != NULL && florin_policy_parse(policy, &options->policy) != 0)
         return florin_error_set(error, FLORIN_ERROR_CONFIG,
-                                "%s: '%s' is none of least-outstanding, round-robin, random, "
-                                "weighted",
+                                "%s: '%s' is none of least-outstanding, most-outstanding, "
+                                "round-robin, random, weighted",
                                 path, policy);
     options->ttl_ms = (uint32_t)number_of(config, section, "ttl_ms", options->ttl_ms);
     options->lease_ms = (uint32_t)number_of(config, section, "lease_ms", options->lease_ms);

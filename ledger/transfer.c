@@ -247,8 +247,12 @@ static florin_transfer_outcome_t settle(florin_ledger_t *self, florin_id_t id, u
         const florin_transfer_t given_up = {.id = id, .timestamp = timestamp};
         known = florin_ledger_add_entry(self, &given_up, FLORIN_TRANSFER_ID_GIVEN_UP);
     }
-    return (florin_transfer_outcome_t){.timestamp = known->entry.transfer.timestamp,
-                                       .result = known->entry.result};
+    const florin_transfer_t *t = &known->entry.transfer;
+    return (florin_transfer_outcome_t){.timestamp = t->timestamp,
+                                       .result = known->entry.result,
+                                       .held_for_review =
+                                           known->entry.result == FLORIN_TRANSFER_CREATED &&
+                                           t->flags & FLORIN_TRANSFER_FLAG_REVIEW};
 }
 
 bool florin_ledger_settle_transfers(florin_ledger_t *self, const florin_id_t *ids, size_t count,

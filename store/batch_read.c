@@ -426,8 +426,8 @@ static uint32_t status_at(const florin_batch_t *self, florin_id_t id, florin_id_
     return row < 0 ? FLORIN_PENDING_NONE : florin_column_u32(rows, row, FLORIN_TRANSFER_COLUMNS);
 }
 
-/* A dry run may see a pending transfer made or resolved on the shard of one account and not yet on
- * the other's. What it would leave there can't be told from such balances. */
+/* A dry run may see a pending transfer made or resolved on one of its shards and not yet on those
+ * of its accounts. What it would leave there can't be told from such balances. */
 static bool resolved_in_part(florin_batch_t *self)
 {
     size_t count = self->dry ? events_count(self) : 0;
@@ -435,9 +435,13 @@ static bool resolved_in_part(florin_batch_t *self)
         florin_id_t id = self->transfers[i].transfer.pending_id;
         const florin_sides_t sides = florin_batch_sides(self, i);
         const florin_entry_t *pending = florin_ledger_find_transfer(self->ledger, id);
-        if (pending && pending->transfer.debit_account_id == sides.debit &&
-            pending->transfer.credit_account_id == sides.credit &&
-            status_at(self, id, sides.debit) != status_at(self, id, sides.credit)) {
+        if (!pending || pending->pending == FLORIN_PENDING_NONE ||
+            pending->transfer.debit_account_id != sides.debit ||
+            pending->transfer.credit_account_id != sides.credit)
+            continue; /* the ledger says what is wrong */
+        uint32_t debit = status_at(self, id, sides.debit);
+        uint32_t credit = status_at(self, id, sides.credit);
+        if (debit != credit || debit == FLORIN_PENDING_NONE) {
             florin_error_set(&self->conflict, FLORIN_ERROR_CONFLICT,
                              "a pending transfer is being resolved at the same moment");
             return true;

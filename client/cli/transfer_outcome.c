@@ -17,7 +17,9 @@ static void print_outcome(florin_id_t id, const Florin__V1__TransferOutcome *out
 {
     char id_text[FLORIN_ID_TEXT_BYTES], time[VALUE_TEXT_BYTES];
     (void)printf("transfer %s\n", florin_id_format(id, id_text));
-    (void)printf("  applied    %s\n", applied ? "yes" : "no, and never will be");
+    (void)printf("  applied    %s\n", !applied                   ? "no, and never will be"
+                                      : outcome->held_for_review ? "yes, held for review"
+                                                                 : "yes");
     (void)printf("  result     %s\n", result);
     if (outcome->timestamp)
         (void)printf("  time       %s\n", value_time(outcome->timestamp, time));
@@ -25,7 +27,7 @@ static void print_outcome(florin_id_t id, const Florin__V1__TransferOutcome *out
 
 static int show_all(cli_t *cli, const ids_t *ids, const Florin__V1__TransferOutcomesReply *reply)
 {
-    int code = CLI_DONE;
+    int code = reply->n_outcomes == ids->count ? CLI_DONE : CLI_REFUSED;
     for (size_t i = 0; i < ids->count && i < reply->n_outcomes; i++) {
         const Florin__V1__TransferOutcome *outcome = reply->outcomes[i];
         char result[WIRE_NAME_BYTES];

@@ -230,7 +230,8 @@ static void settle(const world_request_t *request)
     model_settle_transfers(&run.model, request->outcomes, request->count, expected);
     for (size_t i = 0; i < request->count; i++) {
         run.transfer_results[got[i].result]++;
-        if (got[i].result != expected[i].result || got[i].timestamp != expected[i].timestamp) {
+        if (got[i].result != expected[i].result || got[i].timestamp != expected[i].timestamp ||
+            got[i].held_for_review != expected[i].held_for_review) {
             FAIL_AT("outcome %zu: %s at %llu, expected %s at %llu", i,
                     florin_transfer_result_name(got[i].result),
                     (unsigned long long)got[i].timestamp,

@@ -573,6 +573,14 @@ static void a_dry_run_says_what_then_happens(void **state)
     check_books();
 }
 
+/* Where there is none of that id, nothing is known of the pending transfer. */
+static void rename_pending(size_t shard, const char *from, const char *to)
+{
+    char sql[160];
+    snprintf(sql, sizeof sql, "UPDATE pending_transfers SET id = '%s' WHERE id = '%s'", to, from);
+    (void)servers_ask(servers_shard(shard), sql);
+}
+
 /* As while a batch is being committed: on one shard it is posted, and on the other not yet. */
 static void a_dry_run_waits_for_what_is_half_resolved(void **state)
 {
@@ -599,6 +607,16 @@ static void a_dry_run_waits_for_what_is_half_resolved(void **state)
             florin_store_try_transfers(store, ledger, &posting, &outcome, 1, NULL, 0, &error), 0);
         assert_int_equal(outcome.result, FLORIN_TRANSFER_CREATED);
     }
+    /* Made on the shard of its id, and not yet on those of its accounts. */
+    char away[FLORIN_ID_TEXT_BYTES];
+    florin_id_format_uuid(new_id(2), away);
+    for (size_t shard = 0; shard < 2; shard++)
+        rename_pending(shard, id, away);
+    assert_int_equal(
+        florin_store_try_transfers(store, ledger, &posting, &outcome, 1, NULL, 0, &error),
+        FLORIN_ERROR_CONFLICT);
+    for (size_t shard = 0; shard < 2; shard++)
+        rename_pending(shard, away, id);
     check_books();
 }
 

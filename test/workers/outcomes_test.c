@@ -34,7 +34,8 @@ int florin_store_settle_transfers(florin_store_t *self, florin_ledger_t *ledger,
             (void)florin_error_set(&requests->error, FLORIN_ERROR_UNAVAILABLE, "shard is away");
         outcomes[i] = (florin_transfer_outcome_t){
             .timestamp = (uint64_t)asked[i],
-            .result = asked[i] % 2 ? FLORIN_TRANSFER_ID_GIVEN_UP : FLORIN_TRANSFER_CREATED};
+            .result = asked[i] % 2 ? FLORIN_TRANSFER_ID_GIVEN_UP : FLORIN_TRANSFER_CREATED,
+            .held_for_review = asked[i] % 4 == 0};
     }
     (void)error;
     return 0;
@@ -66,6 +67,7 @@ static void expect(size_t call, size_t count, uint8_t first)
     assert_int_equal(reply->n_outcomes, count);
     for (size_t i = 0; i < count; i++) {
         assert_int_equal(reply->outcomes[i]->timestamp, first + i);
+        assert_int_equal(reply->outcomes[i]->held_for_review, (first + i) % 4 == 0);
         assert_int_equal(
             reply->outcomes[i]->result,
             (first + i) % 2 ? FLORIN__V1__CREATE_TRANSFER_RESULT__CREATE_TRANSFER_RESULT_ID_GIVEN_UP

@@ -14,6 +14,7 @@ static bool fill(Florin__V1__Reply *reply, const florin_transfer_outcome_t *outc
         florin__v1__transfer_outcome__init(&wires[i]);
         wires[i].result = (Florin__V1__CreateTransferResult)outcomes[i].result;
         wires[i].timestamp = outcomes[i].timestamp;
+        wires[i].held_for_review = outcomes[i].held_for_review;
         list[i] = &wires[i];
     }
     told->n_outcomes = count;

@@ -332,6 +332,8 @@ void model_settle_transfers(model_t *self, const florin_id_t *ids, size_t count,
         } else if (entry) {
             outcomes[i].result = entry->result;
             outcomes[i].timestamp = entry->transfer.timestamp;
+            outcomes[i].held_for_review = entry->result == FLORIN_TRANSFER_CREATED &&
+                                          entry->transfer.flags & FLORIN_TRANSFER_FLAG_REVIEW;
         } else {
             model_append(self, &given_up, FLORIN_TRANSFER_ID_GIVEN_UP, none, none);
             outcomes[i].result = FLORIN_TRANSFER_ID_GIVEN_UP;
