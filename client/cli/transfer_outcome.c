@@ -1,6 +1,5 @@
 /* florin transfer outcome. */
 #include "client/cli/ids.h"
-#include "client/cli/lookup.h"
 #include "client/cli/values.h"
 #include "client/cli/wire.h"
 

@@ -229,16 +229,23 @@ static void test_what_waits_is_the_next_batch(void **state)
         expect_ok(broker, waiting[i], "batch 2 of 5");
 }
 
+/* A request whose batch looks at the next one. */
+static Florin__V1__Request looking(void)
+{
+    static Florin__V1__ListAccountsRequest list = FLORIN__V1__LIST_ACCOUNTS_REQUEST__INIT;
+    Florin__V1__Request request = FLORIN__V1__REQUEST__INIT;
+    request.operation_case = FLORIN__V1__REQUEST__OPERATION_LIST_ACCOUNTS;
+    request.list_accounts = &list;
+    return request;
+}
+
 /* A batch that looks at the next one: what has come is asked about while it runs, and what comes
  * then waits for the one after that. */
 static void test_the_next_batch_is_asked_about_ahead(void **state)
 {
     fake_t *broker = *state;
     const char *waiting[] = {"b", "c", "d", "e", "f"};
-    Florin__V1__ListAccountsRequest list = FLORIN__V1__LIST_ACCOUNTS_REQUEST__INIT;
-    Florin__V1__Request request = FLORIN__V1__REQUEST__INIT;
-    request.operation_case = FLORIN__V1__REQUEST__OPERATION_LIST_ACCOUNTS;
-    request.list_accounts = &list;
+    const Florin__V1__Request request = looking();
     fake_request(broker, "first", 60000, &request);
     fake_await_batch(broker);
     for (size_t i = 0; i < 5; i++)
@@ -261,10 +268,7 @@ static void test_the_next_batch_is_asked_about_ahead(void **state)
 static void test_looking_ahead_in_vain(void **state)
 {
     fake_t *broker = *state;
-    Florin__V1__ListAccountsRequest list = FLORIN__V1__LIST_ACCOUNTS_REQUEST__INIT;
-    Florin__V1__Request request = FLORIN__V1__REQUEST__INIT;
-    request.operation_case = FLORIN__V1__REQUEST__OPERATION_LIST_ACCOUNTS;
-    request.list_accounts = &list;
+    const Florin__V1__Request request = looking();
     for (unsigned i = 0; i < 2; i++) {
         fake_request(broker, "a", 60000, &request);
         fake_pass(broker, 2);

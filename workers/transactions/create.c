@@ -65,9 +65,11 @@ static void narrow(florin_booking_t *self, florin_arena_t *arena)
     for (size_t i = 0; i < self->count; i++) {
         size_t events = self->requests[i].events_count;
         if (!florin_call_expired(self->calls[i], arena)) {
-            memmove(&self->events[to], &self->events[from], events * sizeof(self->events[0]));
-            memmove(&self->verdicts.places[to], &self->verdicts.places[from],
-                    events * sizeof(self->verdicts.places[0]));
+            if (to != from) {
+                memmove(&self->events[to], &self->events[from], events * sizeof(self->events[0]));
+                memmove(&self->verdicts.places[to], &self->verdicts.places[from],
+                        events * sizeof(self->verdicts.places[0]));
+            }
             self->calls[kept] = self->calls[i];
             self->requests[kept++].events_count = events;
             to += events;
