@@ -39,8 +39,8 @@ LINK        = $(CC) $(LINK_HARDENING) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(
 
 # All that the goals at hand need is installed, or named as missing, in one go and before anything
 # is compiled; a stamp a set of purposes, made anew when the list of packages changes.
-PURPOSES := build $(if $(filter run test asan bench bench-quick,$(MAKECMDGOALS)),run) \
-            $(if $(filter test asan fuzz lint,$(MAKECMDGOALS)),test) \
+PURPOSES := build $(if $(filter run test asan bench bench-quick chaos,$(MAKECMDGOALS)),run) \
+            $(if $(filter test asan fuzz lint chaos,$(MAKECMDGOALS)),test) \
             $(if $(filter lint,$(MAKECMDGOALS)),lint)
 DEPS := $(BUILD)/deps-$(subst $() ,-,$(strip $(PURPOSES)))
 
@@ -149,6 +149,12 @@ $(BUILD)/test/$(1): $(BUILD)/obj/test/$(1).o $(call objects,test/$(dir $(1))supp
 endef
 $(foreach test,$(UNIT_SOURCES:test/%.c=%),$(eval $(call unit_test,$(test))))
 
+# The network between the hosts of a chaos run.
+WIRE := $(BUILD)/test/chaos/wire
+$(WIRE): $(BUILD)/obj/test/chaos/wire.o
+	@mkdir -p $(@D)
+	@$(CC) $(LINK_HARDENING) -o $@ $^
+
 # ---------------------------------------------------------------------------------- what to ask for
 
 deps: ## install the packages it takes to build, run, test and lint
@@ -190,10 +196,11 @@ failpoints: $(PROTO_H)
 
 export FLORIN_BIN = $(abspath $(BUILD)/bin)
 export FLORIN_BIN_FAILPOINTS = $(abspath $(FAILPOINTS)/bin)
+export FLORIN_WIRE = $(abspath $(WIRE))
 
 SYSTEM_TESTS := $(notdir $(basename $(wildcard test/system/*_test.py)))
 
-test: all unit-tests failpoints ## run all tests
+test: all unit-tests failpoints $(WIRE) ## run all tests
 	@test/run $(BUILD)/test-logs test/protocol_check.py \
 	    $(filter-out %/store/crash_test,$(UNIT_TESTS)) \
 	    $(FAILPOINTS)/test/store/crash_test \
@@ -233,13 +240,16 @@ SECONDS ?= 60
 fuzz: $(DEPS) ## fuzz each parser for SECONDS=60
 	@test/fuzz/run $(SECONDS)
 
+chaos: all $(WIRE) ## break a cluster under load for SECONDS=60, by SEED=N, and check all promises
+	@test/chaos/run --bin $(BUILD)/bin --seconds $(SECONDS) $(SEED:%=--seed %)
+
 help: ## this text
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
 
 clean: ## take the build away
 	rm -rf $(BUILD)
 
-.PHONY: all deps lint install run stop unit-tests failpoints test asan bench bench-quick fuzz help \
+.PHONY: all deps lint install run stop unit-tests failpoints test asan bench bench-quick fuzz chaos help \
         clean
 ifeq ($(MAKELEVEL),0)
 MAKEFLAGS += --jobs=$(shell nproc)

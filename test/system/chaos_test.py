@@ -1,0 +1,197 @@
+"""A minute of chaos, and tests of what judges it: hand-made histories, and programs with a bug that
+a chaos run has to find."""
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import wire
+from cluster import BIN, uuid
+
+CHAOS = wire.REPO / "test/chaos"
+sys.path.insert(0, str(CHAOS))
+import checker
+import faults
+
+SEED = 1
+SOURCES = ("broker", "bench", "client", "ledger", "lib", "ops", "proto", "sql", "store", "workers")
+
+
+def chaos(bin_folder, *options):
+    """The run's exit code and what it printed."""
+    done = subprocess.run([CHAOS / "run", "--bin", bin_folder, *map(str, options)],
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          text=True, timeout=170)
+    return done.returncode, done.stdout
+
+
+class ChaosTest(unittest.TestCase):
+    def test_a_minute(self):
+        code, output = chaos(BIN, "--seconds", 60, "--seed", SEED)
+        print(output)
+        self.assertEqual(code, 0)
+
+    def test_a_seed_gives_the_same_schedule(self):
+        processes, hosts = ["broker-1", "accounts-1", "transactions-1", "risk-1", "shard-0"], ["a", "b"]
+        again = [faults.schedule(seed, 60, processes, hosts) for seed in (5, 5, 6)]
+        self.assertEqual(again[0], again[1])
+        self.assertNotEqual(again[0], again[2])
+        self.assertGreater(len(again[0]), 20)
+
+
+class BugsTest(unittest.TestCase):
+    """Programs that break a promise. Each bug is a patch that has to fit the sources."""
+
+    def build(self, bug):
+        folder = pathlib.Path(tempfile.mkdtemp(prefix="florin-bug-"))
+        self.addCleanup(shutil.rmtree, folder)
+        build = BIN.parent
+        for name in SOURCES:
+            shutil.copytree(wire.REPO / name, folder / name)
+        shutil.copy2(wire.REPO / "Makefile", folder)
+        for name in ("obj", "proto"):  # only what the patch touches is compiled
+            shutil.copytree(build / name, folder / "build" / name)
+        subprocess.run(["git", "apply", CHAOS / f"bugs/{bug}.patch"], cwd=folder, check=True, timeout=30,
+                       env={**os.environ, "GIT_CEILING_DIRECTORIES": str(folder.parent)})
+        variant = ["VARIANT=asan"] if build.name == "asan" else []
+        subprocess.run(["make", "-s", "BUILD=build", "DEPS=", *variant, "all"], cwd=folder, check=True,
+                       timeout=150, stdout=subprocess.DEVNULL)
+        return folder
+
+    def assert_found(self, bug, only):
+        folder = self.build(bug)
+        code, output = chaos(folder / "build/bin", "--seconds", 20, "--seed", SEED, "--only", only, "--dir",
+                             folder / "chaos")
+        print(output)
+        self.assertEqual(code, 1, "the bug was not found")
+
+    def test_no_decision_row(self):
+        self.assert_found("no-decision", "kill transactions")
+
+    def test_a_reply_ahead_of_the_commit(self):
+        self.assert_found("reply-before-commit", "kill shard")
+
+    def test_no_fence(self):
+        self.assert_found("no-fence", "stop transactions")
+
+    def test_a_request_sent_again_is_applied_again(self):
+        self.assert_found("applied-again", "kill transactions")
+
+
+class CheckerTest(unittest.TestCase):
+    """Accounts 1 and 2; transfers of 10 from 1 to 2, one after the other."""
+
+    def setUp(self):
+        self.books = checker.Books()
+        self.history = []
+
+    def book(self, number, amount=10, before=0, debit=1, credit=2):
+        """A row with the balances after it, `before` being what had moved before."""
+        after = [0, before + amount, 0, 0, 0, 0, 0, before + amount]
+        self.books.add_row([uuid(number), uuid(debit), uuid(credit), amount, 0, "", number,
+                            *map(str, after)])
+        self.books.accounts = {debit: (0, before + amount, 0, 0), credit: (0, 0, 0, before + amount)}
+
+    def told(self, number, began, ended, verdict="applied", amount=10):
+        self.history.append({"op": "pay", "began": began, "ended": ended, "units": [
+            {"transfers": [[number, 1, 2, amount, 0, 0, 0]], "verdict": verdict}]})
+
+    def saw(self, moved, began, ended):
+        self.history.append({"op": "read", "began": began, "ended": ended,
+                             "balances": [[1, [0, moved, 0, 0]]]})
+
+    def two_transfers(self):
+        self.book(101)
+        self.book(102, before=10)
+        self.told(101, 10, 20)
+        self.told(102, 30, 40)
+
+    def assert_findings(self, *words):
+        self.books.sort()
+        findings = checker.check(self.history, self.books)
+        self.assertEqual(len(findings), len(words), findings)
+        for finding, word in zip(findings, words):
+            self.assertIn(word, finding)
+
+    def test_whole_books(self):
+        self.two_transfers()
+        self.saw(0, 0, 5)
+        self.saw(0, 5, 15)
+        self.saw(10, 15, 35)
+        self.saw(20, 35, 36)
+        self.saw(20, 50, 60)
+        self.assert_findings()
+
+    def test_an_acknowledged_transfer_that_is_not_there(self):
+        self.two_transfers()
+        self.told(103, 50, 60)
+        self.assert_findings("lost")
+
+    def test_a_refused_transfer_that_is_there(self):
+        self.book(101)
+        self.told(101, 10, 20, verdict="given up")
+        self.assert_findings("was given up")
+
+    def test_a_transfer_that_nobody_sent(self):
+        self.book(101)
+        self.assert_findings("nobody sent it")
+
+    def test_a_transfer_with_another_amount(self):
+        self.book(101)
+        self.told(101, 10, 20, amount=11)
+        self.assert_findings("was sent as")
+
+    def test_a_transfer_applied_twice(self):
+        self.book(101)
+        self.book(102, before=20)
+        self.told(101, 10, 20)
+        self.told(102, 30, 40)
+        self.assert_findings("account 1: after 66 its balances are", "account 2: after 66 its balances are")
+
+    def test_a_balance_that_is_not_that_of_the_last_row(self):
+        self.two_transfers()
+        self.books.accounts[1] = (0, 21, 0, 0)
+        self.assert_findings("its last row says", "debits are 21")
+
+    def test_half_a_transfer(self):
+        self.two_transfers()
+        self.books.entries[2].pop()
+        self.books.accounts[2] = (0, 0, 0, 10)
+        self.assert_findings("debits are 20, credits 10")
+
+    def test_half_a_chain(self):
+        self.book(101)
+        self.told(101, 10, 20)
+        self.history[0]["units"][0]["transfers"].append([102, 1, 2, 10, 0, 0, 0])
+        self.assert_findings("lost", "part of a chain")
+
+    def test_a_stale_read(self):
+        self.two_transfers()
+        self.saw(10, 41, 50)
+        self.assert_findings("is after [1] of its writes; it may be after 2 to 2")
+
+    def test_a_read_of_what_was_not_begun(self):
+        self.two_transfers()
+        self.saw(20, 21, 29)
+        self.assert_findings("it may be after 1 to 1")
+
+    def test_a_read_of_what_never_was(self):
+        self.two_transfers()
+        self.saw(15, 0, 60)
+        self.assert_findings("is after no of its writes")
+
+    def test_reads_that_go_back(self):
+        self.two_transfers()
+        self.saw(20, 31, 32)
+        self.saw(10, 33, 34)
+        self.assert_findings("it may be after 2 to 2")
+
+    def test_an_answered_write_that_is_overtaken(self):
+        self.book(101)
+        self.book(102, before=10)
+        self.told(101, 30, 40)
+        self.told(102, 10, 20)
+        self.assert_findings("account 1: 65 is ahead", "account 2: 65 is ahead")
