@@ -257,15 +257,6 @@ static size_t living(const florin_batch_t *self)
     return count;
 }
 
-/* What was in the way may be the locks of a batch whose worker died: nobody but us might end it. */
-static void clear_the_way(florin_batch_t *self)
-{
-    florin_error_t error;
-    size_t resolved;
-    if (florin_store_resolve(self->store, &resolved, &error) != 0)
-        florin_log(FLORIN_LOG_WARN, "resolve_failed", "%s", error.message);
-}
-
 static size_t release_overdue(florin_store_t *store, florin_ledger_t *ledger,
                               const florin_overdue_t *overdue, size_t count);
 
@@ -298,7 +289,6 @@ static void run(florin_batch_t *self)
             fail_all(self, &error);
             return;
         }
-        clear_the_way(self);
         pause_between(tries);
     }
 }

@@ -38,7 +38,10 @@ struct florin_store {
     void (*meanwhile)(void *arg); /* NULL: nothing to do while a batch is written */
     void *meanwhile_arg;
 
-    uint64_t told_in_doubt_ms; /* when the log last said that a home shard is away */
+    uint64_t looks; /* how often it was looked what is prepared */
+    /* When the log last said that a home shard is away; 0 when it has answered since. The last is
+     * for names that no worker gives. */
+    uint64_t told_in_doubt_ms[FLORIN_SHARDS_MAX + 1];
 };
 
 /* No answer is waited for longer than until this moment (florin_clock_ms). */

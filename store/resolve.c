@@ -1,9 +1,14 @@
 /* In doubt: prepared transactions whose coordinator has not ended them.
  *
- * The home shard knows. A commit decision there: the batch happened, commit. None: it has not, and
- * an abort decision under the same key sees to it that it never will (a late coordinator's own
- * insert meets it and fails); then roll back. Any number of resolvers may do this at once, and
- * beside a coordinator that lives: whoever comes second finds nothing left to do. */
+ * The home shard knows. A commit decision there: the batch happened, commit. None, and the lock is
+ * free that the home's transaction holds from its first round trip to its end: it has ended without
+ * a decision. An abort decision under the same key is then written before anything is rolled back,
+ * so that a commit decision can never come to stand beside it. None, and the lock is held: the
+ * coordinator works, or was stopped. It gets in_doubt_after_ms; then the abort decision fences it
+ * off: its own insert will meet that and fail.
+ *
+ * Any number of resolvers may do this at once, and beside a coordinator that lives: whoever comes
+ * second finds nothing left to do. */
 #include <stdio.h>
 
 #include "lib/clock.h"
@@ -13,16 +18,39 @@
 
 #define COMMAND_BYTES 128
 #define TELL_AGAIN_MS 60000
+/* Younger ones are most likely in the hands of a coordinator that is about to end them. */
+#define YOUNG_MS 250
 
-typedef enum { RULING_COMMIT, RULING_ABORT, RULING_UNKNOWN } ruling_t;
+typedef enum { RULING_COMMIT, RULING_ABORT, RULING_NONE_YET, RULING_UNKNOWN } ruling_t;
 
-/* Shards that answer now. */
+/* As read: later rounds free the results. */
+typedef struct {
+    char name[FLORIN_GID_BYTES];
+    size_t shard;
+    size_t home; /* FLORIN_SHARDS_MAX: the name is none that this cluster's workers give */
+    florin_id_t batch;
+    int64_t age_ms; /* by the shard's clock; negative when that was set back */
+} prepared_t;
+
+typedef struct {
+    florin_shards_t open; /* shards that answer, as far as is known */
+    prepared_t *prepared;
+    size_t count;
+} look_t;
+
+/* Shards that answer now. One that hangs takes a connection's time: when that is used up, those not
+ * yet tried wait for the next look, which begins with another shard. */
 static florin_shards_t open_all(florin_store_t *self)
 {
+    uint64_t until_ms = florin_clock_ms() + self->timeouts.connect_timeout_ms;
+    size_t first = self->looks++ % self->shards_count;
     florin_shards_t open = 0;
-    for (size_t i = 0; i < self->shards_count; i++)
-        if (florin_store_open_shard(self, i, NULL) == 0)
-            open |= florin_shards_of(i);
+    for (size_t i = 0; i < self->shards_count; i++) {
+        size_t shard = (first + i) % self->shards_count;
+        if ((self->shards[shard].pg || florin_clock_ms() < until_ms) &&
+            florin_store_open_shard(self, shard, NULL) == 0)
+            open |= florin_shards_of(shard);
+    }
     return open;
 }
 
@@ -45,94 +73,147 @@ static florin_shards_t ask_all(florin_store_t *self, florin_shards_t shards,
     return answered;
 }
 
-/* ---------------------------------------------------------------------------------- one of them */
-
-/* What the home shard says; it says abort only after it has fenced the batch off. One that is away
- * is asked once a pass, and not for each of its batches: its silence takes time. */
-static ruling_t ask_home(florin_store_t *self, const florin_gid_t *gid, florin_shards_t *open)
+/* Reads what is prepared on the shards that are open. False when there is no memory for it. */
+static bool read_prepared(florin_store_t *self, look_t *look)
 {
-    florin_session_t *home = &self->shards[gid->home];
-    florin_params_t params;
-    if (!florin_shards_has(*open, gid->home))
+    size_t count = 0;
+    look->open = ask_all(self, look->open, FLORIN_SQL_IN_DOUBT, NULL);
+    for (size_t i = 0; i < self->shards_count; i++)
+        if (florin_shards_has(look->open, i))
+            count += (size_t)PQntuples(florin_session_result(&self->shards[i], 0));
+    look->prepared = florin_arena_calloc(self->arena, count + 1, sizeof *look->prepared);
+    if (!look->prepared)
+        return false;
+    for (size_t i = 0; i < self->shards_count; i++) {
+        if (!florin_shards_has(look->open, i))
+            continue;
+        const PGresult *rows = florin_session_result(&self->shards[i], 0);
+        for (int k = 0; k < PQntuples(rows); k++) {
+            prepared_t *prepared = &look->prepared[look->count++];
+            florin_gid_t gid;
+            snprintf(prepared->name, sizeof prepared->name, "%s", PQgetvalue(rows, k, 0));
+            bool ours = florin_gid_parse(PQgetvalue(rows, k, 0), &gid);
+            prepared->shard = i;
+            prepared->home = ours && gid.home < self->shards_count ? gid.home : FLORIN_SHARDS_MAX;
+            prepared->batch = ours ? gid.batch : 0;
+            prepared->age_ms = (int64_t)florin_column_u64(rows, k, 1);
+        }
+    }
+    return true;
+}
+
+/* ----------------------------------------------------------------------------------- to end them
+ */
+
+/* What the home shard says; it says abort only after it has fenced the batch off, and commit only
+ * when its standbys have that, too. One that is away is asked once, and not for each of its
+ * batches: its silence takes time. */
+static ruling_t ask_home(florin_store_t *self, const prepared_t *prepared, look_t *look)
+{
+    bool overdue = prepared->age_ms >= (int64_t)self->in_doubt_after_ms;
+    florin_params_t fence, batch;
+    if (prepared->home == FLORIN_SHARDS_MAX || !florin_shards_has(look->open, prepared->home))
         return RULING_UNKNOWN;
-    florin_params_init(&params, self->arena);
-    florin_params_id(&params, gid->batch);
+    florin_session_t *home = &self->shards[prepared->home];
+    florin_params_init(&fence, self->arena);
+    florin_params_id(&fence, prepared->batch);
+    florin_params_u64(&fence, (uint64_t)prepared->batch);
+    florin_params_bool(&fence, overdue);
+    florin_params_init(&batch, self->arena);
+    florin_params_id(&batch, prepared->batch);
     florin_session_begin(home);
     florin_session_command(home, "BEGIN ISOLATION LEVEL READ COMMITTED");
-    florin_session_call(home, FLORIN_SQL_FENCE, &params);
-    florin_session_call(home, FLORIN_SQL_DECISION, &params);
+    florin_session_call(home, FLORIN_SQL_FENCE, &fence);
+    florin_session_call(home, FLORIN_SQL_DECISION, &batch);
     florin_session_command(home, "COMMIT");
     florin_session_sync(home);
     if (florin_session_finish(home, florin_store_deadline(self), NULL) != 0) {
         florin_session_close(home);
-        *open &= ~florin_shards_of(gid->home);
+        look->open &= ~florin_shards_of(prepared->home);
         return RULING_UNKNOWN;
     }
+    self->told_in_doubt_ms[prepared->home] = 0;
     const PGresult *decision = florin_session_result(home, 2);
-    if (PQntuples(decision) == 0) /* forgotten just now: so it has been ended everywhere */
-        return RULING_UNKNOWN;
+    if (PQntuples(decision) == 0)
+        return RULING_NONE_YET; /* or forgotten just now: so it has been ended everywhere */
     return florin_column_bool(decision, 0, 0) ? RULING_COMMIT : RULING_ABORT;
 }
 
-static void tell(florin_store_t *self, size_t shard, const char *name)
+/* Once when a home's silence begins to matter, and again each minute while it lasts. */
+static void tell(florin_store_t *self, const prepared_t *prepared)
 {
-    uint64_t now = florin_clock_ms();
-    if (self->told_in_doubt_ms && now - self->told_in_doubt_ms < TELL_AGAIN_MS)
+    uint64_t now = florin_clock_ms(), *told_ms = &self->told_in_doubt_ms[prepared->home];
+    if (*told_ms && now - *told_ms < TELL_AGAIN_MS)
         return;
-    self->told_in_doubt_ms = now;
-    florin_log(FLORIN_LOG_WARN, "in_doubt",
-               "shard %zu holds the prepared transaction %s, and its home shard cannot be asked "
-               "now; it waits",
-               shard, name);
+    *told_ms = now;
+    if (prepared->home == FLORIN_SHARDS_MAX)
+        florin_log(FLORIN_LOG_WARN, "in_doubt",
+                   "shard %zu holds the prepared transaction %s, whose name no worker of this "
+                   "cluster gives; it stays",
+                   prepared->shard, prepared->name);
+    else
+        florin_log(FLORIN_LOG_WARN, "in_doubt",
+                   "shard %zu holds the prepared transaction %s, and its home, shard %zu, cannot "
+                   "be asked now; it waits",
+                   prepared->shard, prepared->name, prepared->home);
 }
 
-/* Ends one; true when it was this call that did. `open`: shards that answer, as far as is known. */
-static bool end(florin_store_t *self, size_t shard, const char *name, florin_shards_t *open)
+static void end(florin_store_t *self, const prepared_t *prepared, look_t *look,
+                florin_resolved_t *resolved)
 {
-    florin_gid_t gid;
+    florin_session_t *session = &self->shards[prepared->shard];
     char sql[COMMAND_BYTES];
-    if (!florin_gid_parse(name, &gid)) {
-        tell(self, shard, name);
-        return false;
-    }
-    ruling_t ruling = ask_home(self, &gid, open);
+    if (!florin_shards_has(look->open, prepared->shard))
+        return;
+    ruling_t ruling = ask_home(self, prepared, look);
     if (ruling == RULING_UNKNOWN) {
-        tell(self, shard, name);
-        return false;
+        tell(self, prepared);
+        resolved->waiting++;
     }
-    florin_session_t *session = &self->shards[shard];
+    if (ruling != RULING_COMMIT && ruling != RULING_ABORT)
+        return;
     snprintf(sql, sizeof sql, "%s PREPARED '%s'", ruling == RULING_COMMIT ? "COMMIT" : "ROLLBACK",
-             name);
+             prepared->name);
     florin_session_begin(session);
     florin_session_command(session, sql);
     florin_session_sync(session);
     /* A fault: another one has ended it, or the next pass will. */
-    if (florin_session_finish(session, florin_store_deadline(self), NULL) != 0)
-        return false;
-    florin_log(FLORIN_LOG_WARN, "in_doubt_ended", "shard %zu: %s", shard, sql);
-    return true;
+    if (florin_session_finish(session, florin_store_deadline(self), NULL) != 0) {
+        if (session->fault == FLORIN_FAULT_LOST)
+            look->open &= ~florin_shards_of(prepared->shard);
+        return;
+    }
+    *(ruling == RULING_COMMIT ? &resolved->committed : &resolved->rolled_back) += 1;
+    florin_log(FLORIN_LOG_WARN, "in_doubt_ended", "shard %zu: %s", prepared->shard, sql);
 }
 
-/* -------------------------------------------------------------------------------------- all of it
+int florin_store_resolve(florin_store_t *self, florin_resolved_t *resolved, florin_error_t *error)
+{
+    look_t look = {0};
+    *resolved = (florin_resolved_t){0};
+    int result = florin_store_map(self, error);
+    if (result != 0)
+        return result;
+    florin_arena_reset(self->arena);
+    look.open = open_all(self);
+    if (!read_prepared(self, &look))
+        return florin_error_set(error, FLORIN_ERROR_MEMORY, "no memory to resolve");
+    int64_t patience_ms = self->in_doubt_after_ms < YOUNG_MS ? self->in_doubt_after_ms : YOUNG_MS;
+    for (size_t i = 0; i < look.count; i++)
+        if (look.prepared[i].age_ms >= patience_ms)
+            end(self, &look.prepared[i], &look, resolved);
+    return 0;
+}
+
+/* --------------------------------------------------------------------------------- to forget them
  */
 
-/* What a pass has read: names as they stand in the results, which later rounds free. */
 typedef struct {
-    char name[FLORIN_GID_BYTES];
-    size_t shard;
-    bool old; /* past the time that its coordinator has */
-} prepared_t;
+    florin_id_t *batches[FLORIN_SHARDS_MAX]; /* old commits, by home */
+    size_t count[FLORIN_SHARDS_MAX];
+} decisions_t;
 
-typedef struct {
-    prepared_t *prepared;
-    size_t prepared_count;
-    florin_id_t *decisions[FLORIN_SHARDS_MAX]; /* old commits, by home */
-    size_t decisions_count[FLORIN_SHARDS_MAX];
-} pass_t;
-
-/* Commit decisions that may be left over. They are read before the prepared transactions: then a
- * batch whose name is on no shard has ended on all. */
-static bool read_decisions(florin_store_t *self, pass_t *pass, florin_shards_t open)
+static bool read_decisions(florin_store_t *self, decisions_t *decisions, florin_shards_t open)
 {
     florin_shards_t answered = ask_all(self, open, FLORIN_SQL_DECISIONS_OLD, NULL);
     for (size_t i = 0; i < self->shards_count; i++) {
@@ -140,87 +221,56 @@ static bool read_decisions(florin_store_t *self, pass_t *pass, florin_shards_t o
             continue;
         const PGresult *rows = florin_session_result(&self->shards[i], 0);
         size_t count = (size_t)PQntuples(rows);
-        pass->decisions[i] = florin_arena_calloc(self->arena, count + 1, sizeof(florin_id_t));
-        if (!pass->decisions[i])
+        decisions->batches[i] = florin_arena_calloc(self->arena, count + 1, sizeof(florin_id_t));
+        if (!decisions->batches[i])
             return false;
         for (size_t k = 0; k < count; k++)
-            pass->decisions[i][pass->decisions_count[i]++] = florin_column_id(rows, (int)k, 0);
+            decisions->batches[i][decisions->count[i]++] = florin_column_id(rows, (int)k, 0);
     }
     return true;
 }
 
-static florin_shards_t read_prepared(florin_store_t *self, pass_t *pass, florin_shards_t open)
+static bool is_prepared(const look_t *look, florin_id_t batch)
 {
-    florin_params_t params;
-    size_t count = 0;
-    florin_params_init(&params, self->arena);
-    florin_params_u64(&params, self->in_doubt_after_ms);
-    florin_shards_t answered = ask_all(self, open, FLORIN_SQL_IN_DOUBT, &params);
-    for (size_t i = 0; i < self->shards_count; i++)
-        if (florin_shards_has(answered, i))
-            count += (size_t)PQntuples(florin_session_result(&self->shards[i], 0));
-    pass->prepared = florin_arena_calloc(self->arena, count + 1, sizeof *pass->prepared);
-    if (!pass->prepared)
-        return 0;
-    for (size_t i = 0; i < self->shards_count; i++) {
-        if (!florin_shards_has(answered, i))
-            continue;
-        const PGresult *rows = florin_session_result(&self->shards[i], 0);
-        for (int k = 0; k < PQntuples(rows); k++) {
-            prepared_t *prepared = &pass->prepared[pass->prepared_count++];
-            snprintf(prepared->name, sizeof prepared->name, "%s", PQgetvalue(rows, k, 0));
-            prepared->shard = i;
-            prepared->old = florin_column_bool(rows, k, 1);
-        }
-    }
-    return answered;
-}
-
-static bool is_prepared(const pass_t *pass, florin_id_t batch)
-{
-    for (size_t i = 0; i < pass->prepared_count; i++) {
-        florin_gid_t gid;
-        if (florin_gid_parse(pass->prepared[i].name, &gid) && gid.batch == batch)
+    for (size_t i = 0; i < look->count; i++)
+        if (look->prepared[i].batch == batch)
             return true;
-    }
     return false;
 }
 
-/* Forgets commits that no shard waits for any more, and fences nobody can run into any more. */
-static void clean_up(florin_store_t *self, const pass_t *pass, florin_shards_t open)
+/* Forgets a home's commits that no shard waits for any more. */
+static void forget_done(florin_store_t *self, const look_t *look, size_t home, florin_id_t *batches,
+                        size_t count)
 {
-    for (size_t home = 0; home < self->shards_count; home++) {
-        florin_params_t params;
-        florin_id_t *done = pass->decisions[home];
-        size_t count = 0;
-        for (size_t i = 0; i < pass->decisions_count[home]; i++)
-            if (!is_prepared(pass, pass->decisions[home][i]))
-                done[count++] = pass->decisions[home][i];
-        if (count == 0)
-            continue;
-        florin_params_init(&params, self->arena);
-        florin_params_ids(&params, done, count);
-        (void)ask_all(self, florin_shards_of(home), FLORIN_SQL_FORGET, &params);
-    }
-    (void)ask_all(self, open, FLORIN_SQL_FORGET_FENCES, NULL);
+    florin_params_t params;
+    size_t done = 0;
+    for (size_t i = 0; i < count; i++)
+        if (!is_prepared(look, batches[i]))
+            batches[done++] = batches[i];
+    if (done == 0)
+        return;
+    florin_params_init(&params, self->arena);
+    florin_params_ids(&params, batches, done);
+    (void)ask_all(self, florin_shards_of(home), FLORIN_SQL_FORGET, &params);
 }
 
-int florin_store_resolve(florin_store_t *self, size_t *resolved, florin_error_t *error)
+/* Decisions are read before the prepared transactions: then a batch whose name is on no shard has
+ * ended on all. */
+int florin_store_forget(florin_store_t *self, florin_error_t *error)
 {
-    pass_t pass = {0};
-    *resolved = 0;
+    decisions_t decisions = {0};
+    look_t look = {0};
     int result = florin_store_map(self, error);
     if (result != 0)
         return result;
     florin_arena_reset(self->arena);
-    florin_shards_t open = open_all(self);
-    if (!read_decisions(self, &pass, open))
-        return florin_error_set(error, FLORIN_ERROR_MEMORY, "no memory to resolve");
-    florin_shards_t answered = read_prepared(self, &pass, open);
-    for (size_t i = 0; i < pass.prepared_count; i++)
-        if (pass.prepared[i].old)
-            *resolved += end(self, pass.prepared[i].shard, pass.prepared[i].name, &open);
-    if (answered == florin_store_all_shards(self))
-        clean_up(self, &pass, answered);
+    look.open = open_all(self);
+    if (!read_decisions(self, &decisions, look.open) || !read_prepared(self, &look))
+        return florin_error_set(error, FLORIN_ERROR_MEMORY, "no memory to forget decisions");
+    if (look.open != florin_store_all_shards(self))
+        return 0;
+    for (size_t home = 0; home < self->shards_count; home++)
+        forget_done(self, &look, home, decisions.batches[home], decisions.count[home]);
+    (void)ask_all(self, look.open, FLORIN_SQL_FORGET_FENCES, NULL);
     return 0;
 }

@@ -179,10 +179,13 @@ const florin_statement_text_t florin_statements[FLORIN_SQL_COUNT] = {
     STATEMENT(DECIDE, SHARD, "decide",
               "INSERT INTO decisions (batch, decision) VALUES ($1::uuid, 'commit')"),
     STATEMENT(FENCE, SHARD, "fence",
-              "INSERT INTO decisions (batch, decision) VALUES ($1::uuid, 'abort')"
+              "INSERT INTO decisions (batch, decision) SELECT $1::uuid, 'abort'"
+              " WHERE $3::boolean OR pg_try_advisory_xact_lock($2::bigint)"
               " ON CONFLICT (batch) DO NOTHING"),
+    /* The lock on the row makes the question's own commit wait for standbys, as the decision's may
+     * have been kept from doing. */
     STATEMENT(DECISION, SHARD, "decision",
-              "SELECT decision = 'commit' FROM decisions WHERE batch = $1::uuid"),
+              "SELECT decision = 'commit' FROM decisions WHERE batch = $1::uuid FOR KEY SHARE"),
     STATEMENT(DECISIONS_OLD, SHARD, "decisions_old",
               "SELECT batch FROM decisions WHERE decision = 'commit' AND decided_at < now()"
               " - interval '1 minute' LIMIT 1000"),
@@ -191,7 +194,8 @@ const florin_statement_text_t florin_statements[FLORIN_SQL_COUNT] = {
               "DELETE FROM decisions WHERE decision = 'abort' AND decided_at < now()"
               " - interval '1 day'"),
     STATEMENT(IN_DOUBT, SHARD, "in_doubt",
-              "SELECT gid, prepared < clock_timestamp() - $1::bigint * interval '1 millisecond'"
+              "SELECT gid,"
+              " (extract(epoch FROM clock_timestamp() - prepared) * 1000)::bigint"
               " FROM pg_prepared_xacts WHERE database = current_database() AND gid LIKE 'florin:%'"
               " ORDER BY prepared"),
 

@@ -17,7 +17,7 @@ typedef struct {
     const char *control; /* libpq connection string of the control database */
     uint32_t connect_timeout_ms;
     uint32_t statement_timeout_ms; /* no query waits longer, whatever the server does */
-    uint32_t in_doubt_after_ms;    /* a prepared transaction older than this may be resolved */
+    uint32_t in_doubt_after_ms;    /* how long a coordinator that lives may keep a batch prepared */
 } florin_store_options_t;
 
 /* Copies the options; does not connect. */
@@ -181,9 +181,21 @@ int florin_store_trial_balance(florin_store_t *self, florin_trial_row_t *rows, s
 int florin_store_windows(florin_store_t *self, const florin_window_limit_t *limits, size_t count,
                          florin_window_t *windows, florin_error_t *error) FLORIN_MUST_USE;
 
-/* Ends prepared transactions that a dead coordinator left: commits those decided, fences and rolls
- * back the others, waits for those whose home shard is away. *resolved: how many were ended. */
-int florin_store_resolve(florin_store_t *self, size_t *resolved,
+/* What one pass over the prepared transactions did. */
+typedef struct {
+    size_t committed;
+    size_t rolled_back;
+    size_t waiting; /* for a home shard that cannot be asked */
+} florin_resolved_t;
+
+/* Ends prepared transactions whose coordinator is dead, or has had them for longer than
+ * in_doubt_after_ms: commits those decided, fences and rolls back the others. Those whose home
+ * shard is away wait. A shard that does not answer costs a pass one wait for a connection, or one
+ * for a statement, and is then left out for a while. */
+int florin_store_resolve(florin_store_t *self, florin_resolved_t *resolved,
                          florin_error_t *error) FLORIN_MUST_USE;
+
+/* Deletes decisions that nobody will ask for any more; none while a shard is away, which may. */
+int florin_store_forget(florin_store_t *self, florin_error_t *error) FLORIN_MUST_USE;
 
 #endif

@@ -104,7 +104,7 @@ int admin_resolve(const admin_arguments_t *arguments)
 {
     florin_error_t error = {0};
     florin_store_t *store = NULL;
-    size_t resolved = 0;
+    florin_resolved_t resolved = {0};
     int result = admin_store(arguments, &store, &error);
     if (result == 0)
         result = florin_store_connect(store, &error);
@@ -113,6 +113,7 @@ int admin_resolve(const admin_arguments_t *arguments)
     florin_store_destroy(&store);
     if (result != 0)
         return admin_fail(&error);
-    printf("%zu prepared transaction%s ended\n", resolved, resolved == 1 ? "" : "s");
+    size_t ended = resolved.committed + resolved.rolled_back;
+    printf("%zu prepared transaction%s ended\n", ended, ended == 1 ? "" : "s");
     return ADMIN_DONE;
 }

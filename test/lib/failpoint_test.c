@@ -52,6 +52,28 @@ static void the_named_pass_kills(void **state)
 #endif
 }
 
+static void it_stops_instead_of_dying(void **state)
+{
+    (void)state;
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        (void)setenv("FLORIN_FAILPOINT", "store_prepared", 1);
+        (void)setenv("FLORIN_FAILPOINT_STOP", "1", 1);
+        FLORIN_FAILPOINT("store_prepared");
+        FLORIN_FAILPOINT("store_prepared"); /* the second pass is none */
+        _exit(0);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
+#ifdef FLORIN_FAILPOINTS
+    assert_true(WIFSTOPPED(status));
+    assert_int_equal(kill(pid, SIGCONT), 0);
+    assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
+#endif
+    assert_true(WIFEXITED(status));
+}
+
 static void other_names_do_not(void **state)
 {
     (void)state;
@@ -66,6 +88,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_named_pass_kills),
+        cmocka_unit_test(it_stops_instead_of_dying),
         cmocka_unit_test(other_names_do_not),
     };
     return cmocka_run_group_tests_name("lib/failpoint", tests, NULL, NULL);

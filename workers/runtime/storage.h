@@ -20,7 +20,7 @@
          "longest wait for a statement"},                                                          \
     {                                                                                              \
         "store/in_doubt_after_ms", FLORIN_SETTING_NUMBER, "1000", 100, 3600000,                    \
-            "age at which a prepared transaction is resolved"                                      \
+            "how long a coordinator that lives may keep a batch prepared"                          \
     }
 
 /* Makes the store and tries to connect. A database that is away is logged and may come later; what
@@ -28,5 +28,11 @@
  * those of the table. */
 int florin_storage_open(const florin_config_t *config, uint64_t connect_ms, uint64_t statement_ms,
                         florin_store_t **store, florin_error_t *error) FLORIN_MUST_USE;
+
+/* A second store, for a thread beside the batches, which waits no longer than these times (ms),
+ * whatever the file names. It does not connect yet. */
+int florin_storage_beside(const florin_config_t *config, uint32_t connect_ms_max,
+                          uint32_t statement_ms_max, florin_store_t **store,
+                          florin_error_t *error) FLORIN_MUST_USE;
 
 #endif

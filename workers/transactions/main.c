@@ -1,16 +1,14 @@
-/* florin-transactions: moves money. Asks risk about each batch, books it, and ends what a dead
- * coordinator left in doubt. */
+/* florin-transactions: moves money. Asks risk about each batch, and books it; beside that, a thread
+ * ends what a dead coordinator left in doubt. */
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/clock.h"
 #include "lib/log.h"
 #include "workers/runtime/page.h"
 #include "workers/runtime/storage.h"
 #include "workers/transactions/transactions.h"
 
-#define RESOLVE_MS 1000
 /* Batches of pending transfers that are released in one go, before requests have their turn. */
 #define EXPIRE_BATCHES_MAX 8
 
@@ -26,6 +24,7 @@ static const florin_setting_t settings[] = {
 static void stop(void **state)
 {
     florin_transactions_t *self = *state;
+    florin_resolver_destroy(&self->resolver);
     florin_client_destroy(&self->risk.client);
     florin_ledger_destroy(&self->ledger);
     florin_store_destroy(&self->store);
@@ -83,6 +82,8 @@ static int start(void **state, const florin_config_t *config, florin_error_t *er
                    : florin_error_set(error, FLORIN_ERROR_MEMORY, "no memory for a ledger");
     if (code == 0)
         code = florin_storage_open(config, 1000, 5000, &self->store, error);
+    if (code == 0)
+        code = florin_resolver_new(config, &self->resolver, error);
     if (code)
         stop(state);
     return code;
@@ -136,8 +137,9 @@ static void handle(void *state, florin_call_t *calls, size_t count, florin_arena
 }
 
 /* Releases pending transfers whose time is up. */
-static void expire(florin_transactions_t *self)
+static void idle(void *state)
 {
+    florin_transactions_t *self = state;
     size_t expired = 1, all = 0;
     florin_error_t error = {0};
     for (unsigned i = 0; i < EXPIRE_BATCHES_MAX && expired > 0; i++, all += expired)
@@ -145,26 +147,6 @@ static void expire(florin_transactions_t *self)
             florin_log(FLORIN_LOG_DEBUG, "expire_failed", "%s", error.message);
     if (all > 0)
         florin_log(FLORIN_LOG_INFO, "expired", "released %zu pending transfers", all);
-}
-
-static void resolve(florin_transactions_t *self)
-{
-    size_t resolved = 0;
-    florin_error_t error = {0};
-    if (florin_store_resolve(self->store, &resolved, &error))
-        florin_log(FLORIN_LOG_DEBUG, "resolve_failed", "%s", error.message);
-    else if (resolved > 0)
-        florin_log(FLORIN_LOG_WARN, "resolved", "ended %zu prepared transactions left in doubt",
-                   resolved);
-    self->resolve_ms = florin_clock_ms() + RESOLVE_MS;
-}
-
-static void idle(void *state)
-{
-    florin_transactions_t *self = state;
-    expire(self);
-    if (florin_clock_ms() >= self->resolve_ms)
-        resolve(self);
 }
 
 int main(int argc, char **argv)

@@ -5,6 +5,7 @@
 #include "client/florin.h"
 #include "workers/runtime/lookup.h"
 #include "workers/runtime/worker.h"
+#include "workers/transactions/resolver.h"
 
 /* Whom to ask, and how it went lately. */
 typedef struct {
@@ -47,7 +48,7 @@ typedef struct {
     florin_store_t *store;
     florin_ledger_t *ledger;
     florin_risk_t risk;
-    uint64_t resolve_ms; /* when to look for prepared transactions next */
+    florin_resolver_t *resolver;
     /* Room for what one batch brings back; taken once. */
     florin_transfer_outcome_t outcomes[FLORIN_BATCH_EVENTS_MAX];
     florin_lookup_t lookup;

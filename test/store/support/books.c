@@ -17,12 +17,17 @@ florin_id_t id_on(size_t shard, uint64_t n)
 
 florin_store_t *open_store(void)
 {
+    return open_patient_store(0);
+}
+
+florin_store_t *open_patient_store(uint32_t in_doubt_after_ms)
+{
     florin_store_t *store = NULL;
     florin_error_t error = {0};
     const florin_store_options_t options = {.control = servers_control(),
                                             .connect_timeout_ms = 3000,
                                             .statement_timeout_ms = 3000,
-                                            .in_doubt_after_ms = 0};
+                                            .in_doubt_after_ms = in_doubt_after_ms};
     if (florin_store_new(&options, &store, &error) != 0)
         fail_msg("%s", error.message);
     return store;

@@ -9,8 +9,11 @@
 /* The n-th id (from 1) that lives on a shard. */
 florin_id_t id_on(size_t shard, uint64_t n);
 
-/* A store on the servers, with timeouts short enough for a test that waits for them. */
+/* A store on the servers, with timeouts short enough for a test that waits for them. It resolves
+ * whatever is prepared at once or, the patient one, what its coordinator has given up, and what it
+ * has kept for that long. */
 florin_store_t *open_store(void);
+florin_store_t *open_patient_store(uint32_t in_doubt_after_ms);
 
 florin_account_t account(florin_id_t id);
 florin_transfer_event_t transfer(florin_id_t id, florin_id_t debit, florin_id_t credit,

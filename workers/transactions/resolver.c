@@ -1,0 +1,88 @@
+#include "workers/transactions/resolver.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "lib/clock.h"
+#include "lib/log.h"
+#include "workers/runtime/storage.h"
+
+#define PASS_MS   250
+#define FORGET_MS 10000
+/* Short: what a shard does not answer now, the next pass asks again. */
+#define CONNECT_MS_MAX   500
+#define STATEMENT_MS_MAX 1000
+
+struct florin_resolver {
+    florin_store_t *store; /* the thread's alone while it runs */
+    int end_fd;            /* an eventfd: to be read when the thread has to end */
+    pthread_t thread;
+    bool runs;
+    uint64_t forget_ms; /* when to forget decisions next; florin_clock_ms */
+};
+
+static void pass(florin_resolver_t *self)
+{
+    florin_resolved_t resolved;
+    florin_error_t error = {0};
+    if (florin_store_resolve(self->store, &resolved, &error))
+        florin_log(FLORIN_LOG_DEBUG, "resolve_failed", "%s", error.message);
+    else if (resolved.committed + resolved.rolled_back > 0)
+        florin_log(
+            FLORIN_LOG_WARN, "resolved",
+            "of prepared transactions left in doubt, %zu are committed, %zu rolled back, and "
+            "%zu wait for a home shard",
+            resolved.committed, resolved.rolled_back, resolved.waiting);
+    if (florin_clock_ms() < self->forget_ms)
+        return;
+    if (florin_store_forget(self->store, &error))
+        florin_log(FLORIN_LOG_DEBUG, "forget_failed", "%s", error.message);
+    self->forget_ms = florin_clock_ms() + FORGET_MS;
+}
+
+static void *run(void *arg)
+{
+    florin_resolver_t *self = arg;
+    struct pollfd end = {.fd = self->end_fd, .events = POLLIN};
+    while (poll(&end, 1, PASS_MS) != 1)
+        pass(self);
+    return NULL;
+}
+
+int florin_resolver_new(const florin_config_t *config, florin_resolver_t **resolver,
+                        florin_error_t *error)
+{
+    florin_resolver_t *self = calloc(1, sizeof *self);
+    *resolver = self;
+    if (!self)
+        return florin_error_set(error, FLORIN_ERROR_MEMORY, "no memory for a resolver");
+    self->end_fd = eventfd(0, EFD_CLOEXEC);
+    int code = florin_storage_beside(config, CONNECT_MS_MAX, STATEMENT_MS_MAX, &self->store, error);
+    if (code == 0) {
+        self->runs = self->end_fd >= 0 && pthread_create(&self->thread, NULL, run, self) == 0;
+        if (!self->runs)
+            code = florin_error_set(error, FLORIN_ERROR_SYSTEM, "can't start the resolver: %m");
+    }
+    if (code)
+        florin_resolver_destroy(resolver);
+    return code;
+}
+
+void florin_resolver_destroy(florin_resolver_t **self_p)
+{
+    florin_resolver_t *self = *self_p;
+    if (!self)
+        return;
+    if (self->runs) {
+        (void)eventfd_write(self->end_fd, 1);
+        (void)pthread_join(self->thread, NULL);
+    }
+    if (self->end_fd >= 0)
+        close(self->end_fd);
+    florin_store_destroy(&self->store);
+    free(self);
+    *self_p = NULL;
+}
