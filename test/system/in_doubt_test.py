@@ -2,16 +2,18 @@
 it left prepared, soon, and only as the home shard says.
 
 Needs the programs of a build with failpoints (make failpoints)."""
+import contextlib
 import json
 import os
 import pathlib
 import signal
+import subprocess
 import threading
 import time
 import unittest
 
 import wire
-from cluster import SystemTest, alive, uuid, wait_for
+from cluster import SystemTest, alive, wait_for
 from wire import pb
 
 BIN = pathlib.Path(os.environ.get("FLORIN_BIN_FAILPOINTS",
@@ -69,6 +71,11 @@ class InDoubtTest(SystemTest):
     def prepared(self):
         return self.cluster.sql(1, "select gid from pg_prepared_xacts")
 
+    def ruling(self, gid):
+        (ruling,), = self.cluster.sql(0, "select decision from decisions"
+                                         f" where batch = '{gid.split(':')[2]}'")
+        return ruling
+
     def said(self, event):
         """What transactions-2 has logged under this name since the test began."""
         entries = map(json.loads, self.cluster.log("transactions-2")[self.logged:].splitlines())
@@ -102,19 +109,58 @@ class InDoubtTest(SystemTest):
     def test_dead_after_the_decision(self):
         self.dead_at(DECIDED, "COMMIT PREPARED")
 
-    def home_away(self, point, verb):
+    def home_answers(self):
+        try:
+            return self.cluster.sql(0, "select 1")
+        except subprocess.CalledProcessError:
+            return []
+
+    def home_away(self, point, ruling):
+        pid = self.arm(point)
         with self.paused("transactions-2"):
-            pid = self.arm_beside(point)
             paid = self.pay_until(lambda: not alive(pid))
-            wait_for("what it left", self.prepared)
+            (gid,), = wait_for("what it left", self.prepared)
             self.cluster.end("shard-0", "INT")
         wait_for("the log to say that it waits",
                  lambda: any("shard 0, cannot be asked" in said for said in self.said("in_doubt")))
-        self.assertEqual(len(self.prepared()), 1)
-        again = threading.Thread(target=self.cluster.up)
-        again.start()
+        self.assertEqual(self.prepared(), [[gid]])
+        up = threading.Thread(target=self.cluster.up)
+        up.start()
         wait_for("the home shard", self.home_answers, 60)
         self.ended_soon(time.monotonic(), "the return of its home")
-        again.join()
+        up.join()
+        self.assertEqual(self.ruling(gid), ruling)
         self.settle(paid)
-        self.assertTrue(self.there(paid))
+
+    def test_home_away_before_the_decision(self):
+        self.home_away(UNDECIDED, "abort")
+
+    def test_home_away_after_the_decision(self):
+        self.home_away(DECIDED, "commit")
+
+    @contextlib.contextmanager
+    def stopped(self, point):
+        """transactions-1 stops there in the middle of a payment, which is given, and goes on in the
+        end. Meanwhile, another worker has fenced the batch off and rolled it back."""
+        pid = self.arm(point, FLORIN_FAILPOINT_STOP="1")
+        try:
+            paid = self.pay_until(lambda: state(pid) == "T")
+            (gid,), = self.prepared()
+            wait_for("another worker to lose patience", lambda: not self.prepared())
+            self.assertEqual(self.ruling(gid), "abort")
+            yield paid
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+    def test_a_stopped_worker_that_goes_on_meets_the_fence(self):
+        with self.stopped(UNDECIDED) as paid:
+            # Its session at home lives: only the fence keeps it from deciding.
+            self.assertEqual(len(self.cluster.sql(
+                0, "select pid from pg_locks where locktype = 'advisory'")), 1)
+        self.settle(paid)
+        self.cluster.end("transactions-1")  # having finished what it had
+
+    def test_a_stopped_worker_that_goes_on_late_finds_it_paid(self):
+        with self.stopped(UNDECIDED) as paid:
+            self.settle(paid)
+        self.cluster.end("transactions-1")
