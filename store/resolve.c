@@ -29,7 +29,7 @@ typedef struct {
     size_t shard;
     size_t home; /* FLORIN_SHARDS_MAX: the name is none that this cluster's workers give */
     florin_id_t batch;
-    int64_t age_ms; /* by the shard's clock; negative when that was set back */
+    int64_t age_ms; /* by the shard's clock */
 } prepared_t;
 
 typedef struct {
@@ -198,9 +198,9 @@ int florin_store_resolve(florin_store_t *self, florin_resolved_t *resolved, flor
     look.open = open_all(self);
     if (!read_prepared(self, &look))
         return florin_error_set(error, FLORIN_ERROR_MEMORY, "no memory to resolve");
-    int64_t patience_ms = self->in_doubt_after_ms < YOUNG_MS ? self->in_doubt_after_ms : YOUNG_MS;
-    for (size_t i = 0; i < look.count; i++)
-        if (look.prepared[i].age_ms >= patience_ms)
+    int64_t young_ms = self->in_doubt_after_ms < YOUNG_MS ? self->in_doubt_after_ms : YOUNG_MS;
+    for (size_t i = 0; i < look.count; i++) /* one from the future: its clock was set back */
+        if (look.prepared[i].age_ms < 0 || look.prepared[i].age_ms >= young_ms)
             end(self, &look.prepared[i], &look, resolved);
     return 0;
 }
