@@ -76,6 +76,12 @@ class InDoubtTest(SystemTest):
                                          f" where batch = '{gid.split(':')[2]}'")
         return ruling
 
+    def is_held(self, gid):
+        """Whether the batch's transaction at home has not ended."""
+        key = gid.split(":")[2].replace("-", "")[16:]
+        return self.cluster.sql(0, "select pid from pg_locks where locktype = 'advisory' and"
+                                   f" classid = {int(key[:8], 16)} and objid = {int(key[8:], 16)}")
+
     def said(self, event):
         """What transactions-2 has logged under this name since the test began."""
         entries = map(json.loads, self.cluster.log("transactions-2")[self.logged:].splitlines())
@@ -140,27 +146,27 @@ class InDoubtTest(SystemTest):
 
     @contextlib.contextmanager
     def stopped(self, point):
-        """transactions-1 stops there in the middle of a payment, which is given, and goes on in the
-        end. Meanwhile, another worker has fenced the batch off and rolled it back."""
+        """transactions-1 stops there in the middle of a payment and goes on in the end; gives the
+        payment and what was prepared. Meanwhile, another worker has fenced the batch off and rolled
+        it back."""
         pid = self.arm(point, FLORIN_FAILPOINT_STOP="1")
         try:
             paid = self.pay_until(lambda: state(pid) == "T")
             (gid,), = self.prepared()
             wait_for("another worker to lose patience", lambda: not self.prepared())
             self.assertEqual(self.ruling(gid), "abort")
-            yield paid
+            yield paid, gid
         finally:
             os.kill(pid, signal.SIGCONT)
 
     def test_a_stopped_worker_that_goes_on_meets_the_fence(self):
-        with self.stopped(UNDECIDED) as paid:
-            # Its session at home lives: only the fence keeps it from deciding.
-            self.assertEqual(len(self.cluster.sql(
-                0, "select pid from pg_locks where locktype = 'advisory'")), 1)
+        with self.stopped(UNDECIDED) as (paid, gid):
+            self.assertTrue(self.is_held(gid), "not only the fence keeps it from deciding")
         self.settle(paid)
         self.cluster.end("transactions-1")  # having finished what it had
 
     def test_a_stopped_worker_that_goes_on_late_finds_it_paid(self):
-        with self.stopped(UNDECIDED) as paid:
+        with self.stopped(UNDECIDED) as (paid, gid):
             self.settle(paid)
+            self.assertFalse(self.is_held(gid), "it still could decide")
         self.cluster.end("transactions-1")
