@@ -63,7 +63,7 @@ class BugsTest(unittest.TestCase):
 
     def assert_found(self, bug, only):
         folder = self.build(bug)
-        code, output = chaos(folder / "build/bin", "--seconds", 20, "--seed", SEED, "--only", only, "--dir",
+        code, output = chaos(folder / "build/bin", "--seconds", 15, "--seed", SEED, "--only", only, "--dir",
                              folder / "chaos")
         print(output)
         self.assertEqual(code, 1, "the bug was not found")
@@ -72,7 +72,7 @@ class BugsTest(unittest.TestCase):
         self.assert_found("no-decision", "kill transactions")
 
     def test_a_reply_ahead_of_the_commit(self):
-        self.assert_found("reply-before-commit", "kill shard")
+        self.assert_found("reply-before-commit", "kill transactions")
 
     def test_no_fence(self):
         self.assert_found("no-fence", "stop transactions")
