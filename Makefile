@@ -12,7 +12,8 @@ VERSION := 0.1.0
 VARIANT ?=
 
 CC ?= cc
-PKGS := libczmq libzmq libsodium libprotobuf-c libpq jansson
+# libmicrohttpd serves metrics: a parser of HTTP that meets strangers is better not written twice.
+PKGS := libczmq libzmq libsodium libprotobuf-c libpq jansson libmicrohttpd
 
 WARNINGS := -Wall -Wextra -Werror -Wshadow -Wconversion -Wvla -Wstrict-prototypes \
             -Wmissing-prototypes -Wpointer-arith -Wcast-qual -Wformat=2 -Wundef
@@ -66,7 +67,8 @@ CLIENT := $(BUILD)/lib/libflorin.a
 
 LIB_O    := $(call objects,lib/*.c)
 PROTO_O  := $(BUILD)/obj/proto/florin.pb-c.o
-CLIENT_O := $(call objects,client/*.c)
+# What libflorin needs: a client serves no metrics.
+CLIENT_O := $(call objects,client/*.c) $(PROTO_O) $(filter-out %/metrics_http.o,$(LIB_O))
 
 $(LIB):    $(LIB_O)
 $(PROTO):  $(PROTO_O)
@@ -74,7 +76,7 @@ $(LEDGER): $(call objects,ledger/*.c)
 $(STORE):  $(call objects,store/*.c)
 $(BROKER): $(filter-out $(BROKER_MAIN),$(call objects,broker/*.c))
 $(WORKER): $(call objects,workers/runtime/*.c)
-$(CLIENT): $(CLIENT_O) $(PROTO_O) $(LIB_O)
+$(CLIENT): $(CLIENT_O)
 
 $(BUILD)/lib/%.a:
 	@mkdir -p $(@D) && rm -f $@
@@ -95,7 +97,7 @@ $(BUILD)/bin/florin-accounts: $(call objects,workers/accounts/*.c)
 $(BUILD)/bin/florin-transactions: $(call objects,workers/transactions/*.c)
 $(BUILD)/bin/florin-risk: $(call objects,workers/risk/*.c)
 $(BUILD)/bin/florin-accounts $(BUILD)/bin/florin-transactions $(BUILD)/bin/florin-risk: \
-    $(WORKER) $(STORE) $(LEDGER) $(CLIENT)
+    $(WORKER) $(STORE) $(LEDGER) $(CLIENT) $(LIB)
 $(BENCH): $(filter-out %/raw.o,$(call objects,bench/*.c)) $(CLIENT)
 $(BENCH_RAW): $(call objects,bench/raw.c bench/result.c bench/traffic.c) $(STORE) $(LIB)
 
@@ -106,7 +108,7 @@ $(BINARIES) $(BENCH) $(BENCH_RAW):
 
 # For programs outside: what client/florin.h and the headers it includes declare.
 SHARED := $(BUILD)/lib/libflorin.so.$(VERSION)
-$(SHARED): $(CLIENT_O) $(PROTO_O) $(LIB_O)
+$(SHARED): $(CLIENT_O)
 	@echo "  link     $@"
 	@$(CC) -shared -Wl,-soname,libflorin.so.0 $(filter-out -pie,$(LINK_HARDENING)) -o $@ $^ $(PKG_LIBS) -lpthread
 
@@ -139,7 +141,7 @@ links_ledger  := $(LEDGER)
 links_broker  := $(BROKER) $(PROTO) $(LIB)
 links_store   := $(STORE) $(LEDGER) $(LIB)
 links_client  := $(filter-out %/main.o,$(call objects,client/cli/*.c)) $(CLIENT)
-links_workers := $(WORKER) $(STORE) $(LEDGER) $(CLIENT)
+links_workers := $(WORKER) $(STORE) $(LEDGER) $(CLIENT) $(LIB)
 
 define unit_test
 $(BUILD)/test/$(1): $(BUILD)/obj/test/$(1).o $(call objects,test/$(dir $(1))support/*.c) \

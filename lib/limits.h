@@ -41,6 +41,10 @@
 #define FLORIN_BATCH_TRIES_MAX       8     /* of one batch whose transaction met a conflict */
 #define FLORIN_WINDOW_COUNT_MAX      10000 /* debits that a risk window may count */
 
+/* What a process measures, and those who read it at once. */
+#define FLORIN_METRICS_SERIES_MAX  4096
+#define FLORIN_METRICS_READERS_MAX 16
+
 static_assert(FLORIN_EVENTS_MAX * FLORIN_EVENT_BYTES_MAX < FLORIN_BODY_BYTES_MAX,
               "a full request fits in one body");
 static_assert(FLORIN_BODY_BYTES_MAX < FLORIN_FRAME_BYTES_MAX,
