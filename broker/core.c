@@ -150,6 +150,7 @@ void florin_core_request(florin_core_t *self, const florin_core_request_t *reque
         (void)snprintf(message, sizeof message,
                        "no worker serves '%.*s'; nothing was begun: check the name, or start one",
                        (int)request->service.size, (const char *)request->service.data);
+        self->unserved++;
         turn_away(self, request, FLORIN__V1__STATUS__STATUS_NO_SERVICE, message);
         return;
     }
@@ -453,4 +454,9 @@ bool florin_core_reserved(florin_slice_t service)
 florin_core_counters_t *florin_core_counters(florin_core_t *self)
 {
     return &self->counters;
+}
+
+uint64_t florin_core_unserved(const florin_core_t *self)
+{
+    return self->unserved;
 }

@@ -100,6 +100,25 @@ typedef struct {
     uint64_t disconnects_withheld; /* not sent, to keep a mad peer from a mad dialog */
 } florin_core_counters_t;
 
+/* A pool as it is now, and what became of its requests so far. */
+typedef struct {
+    uint64_t clients; /* that have requests in it */
+    uint64_t workers;
+    uint64_t workers_draining;
+    uint64_t requests_waiting;
+    uint64_t requests_held; /* by workers */
+    uint64_t requests_max;  /* of both together, as of the two below */
+    uint64_t bytes_waiting; /* of bodies */
+    uint64_t bytes_held;
+    uint64_t bytes_max;
+    uint64_t answered; /* by a worker; the next four: refused */
+    uint64_t busy;
+    uint64_t expired;
+    uint64_t no_service;   /* nobody served it, nothing was begun */
+    uint64_t unavailable;  /* begun, and its workers were lost */
+    uint64_t redispatched; /* sent to another worker after the first was lost */
+} florin_core_pool_t;
+
 /* NULL when there is no memory. */
 florin_core_t *florin_core_new(const florin_core_options_t *options, const florin_core_out_t *out,
                                uint64_t now_ms);
@@ -181,6 +200,13 @@ bool florin_core_reserved(florin_slice_t service);
 
 /* For the owner to count in, and for all to read. */
 florin_core_counters_t *florin_core_counters(florin_core_t *self);
+
+/* Requests that were refused because there was no pool for their service. */
+uint64_t florin_core_unserved(const florin_core_t *self);
+
+/* Calls visit with each pool; what it gets is good until it returns. */
+typedef void(florin_core_pool_fn)(void *arg, const char *service, const florin_core_pool_t *pool);
+void florin_core_pools(const florin_core_t *self, florin_core_pool_fn *visit, void *arg);
 
 /* The core as it is: a florin.v1.Reply with a BrokerStatus, packed. The caller frees the bytes with
  * free; NULL when there is no memory. */

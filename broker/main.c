@@ -8,6 +8,7 @@
 
 #include "broker/shell.h"
 #include "lib/keys.h"
+#include "lib/metrics_http.h"
 
 #define EXIT_USAGE 2
 
@@ -62,21 +63,37 @@ static int signals_open(void)
     return signalfd(-1, &signals, SFD_CLOEXEC);
 }
 
+/* Metrics are there only for those who asked for them. */
+static int start(const florin_broker_settings_t *settings, florin_metrics_t **metrics,
+                 florin_metrics_http_t **http, florin_shell_t **shell, florin_error_t *error)
+{
+    int rc = FLORIN_OK;
+    if (*settings->metrics) {
+        *metrics = florin_metrics_new();
+        rc = florin_metrics_http_new(*metrics, "broker/metrics", settings->metrics, http, error);
+    }
+    return rc == FLORIN_OK ? florin_shell_new(settings, *metrics, shell, error) : rc;
+}
+
 static int serve(const florin_broker_settings_t *settings, florin_error_t *error)
 {
+    florin_metrics_t *metrics = NULL;
+    florin_metrics_http_t *http = NULL;
     florin_shell_t *shell = NULL;
     set_limits();
     int stop_fd = signals_open();
     if (stop_fd < 0)
         return florin_error_set(error, FLORIN_ERROR_SYSTEM, "no signalfd");
     florin_log_open("florin-broker", settings->instance, settings->log);
-    int rc = florin_shell_new(settings, &shell, error);
+    int rc = start(settings, &metrics, &http, &shell, error);
     if (rc == FLORIN_OK) {
         florin_log(FLORIN_LOG_INFO, "broker_started", "version %s, clients on %s, workers on %s",
                    FLORIN_VERSION, settings->clients.texts[0], settings->workers.texts[0]);
         rc = florin_shell_run(shell, stop_fd, error);
     }
+    florin_metrics_http_destroy(&http);
     florin_shell_destroy(&shell);
+    florin_metrics_destroy(&metrics);
     (void)close(stop_fd);
     if (rc == FLORIN_OK)
         florin_log(FLORIN_LOG_INFO, "broker_stopped", "told to stop");

@@ -38,6 +38,10 @@ void request_no_worker(florin_core_t *core, request_t *request)
 {
     char message[FLORIN_SERVICE_BYTES_MAX + 160];
     bool begun = request->attempt > 0;
+    if (begun)
+        request->pool->unavailable++;
+    else
+        request->pool->no_service++;
     (void)snprintf(message, sizeof message,
                    begun ? "the worker of '%s' was lost and no other is there; ask again with the "
                            "same ids"
@@ -64,5 +68,6 @@ void request_again(florin_core_t *core, request_t *request)
     (void)snprintf(message, sizeof message,
                    "%u workers of '%s' were lost with this request; ask again with the same ids",
                    request->attempt, request->pool->name);
+    request->pool->unavailable++;
     request_refuse(core, request, FLORIN__V1__STATUS__STATUS_UNAVAILABLE, message);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "lib/config.h"
+#include "lib/metrics_http.h"
 
 #define PATH_BYTES_MAX   320
 #define MILLISECONDS_MAX (24u * 60 * 60 * 1000)
@@ -20,6 +21,8 @@ static const florin_setting_t settings_table[] = {
     {"broker/worker_keys", FLORIN_SETTING_TEXT, "", 0, 0, "folder of the workers' NAME.pub files"},
     {"broker/instance", FLORIN_SETTING_TEXT, "broker", 0, 0, "this broker's name in logs"},
     {"broker/log", FLORIN_SETTING_TEXT, "info", 0, 0, "lowest level: debug, info, warn, error"},
+    {"broker/metrics", FLORIN_SETTING_TEXT, "", 0, 0,
+     "address:port of GET /metrics for Prometheus; none when not set"},
     {"broker/heartbeat_ms", FLORIN_SETTING_NUMBER, "250", 10, 60000,
      "between heartbeats; three missed is dead"},
     {"broker/plain_heartbeat_ms", FLORIN_SETTING_NUMBER, "2500", 10, 60000,
@@ -182,6 +185,16 @@ static int check_endpoints(const florin_broker_settings_t *self, const char *whi
     return 0;
 }
 
+static int read_metrics(const florin_config_t *config, florin_broker_settings_t *self,
+                        florin_error_t *error)
+{
+    florin_metrics_address_t address;
+    const char *text = florin_config_text(config, "broker/metrics", "");
+    (void)snprintf(self->metrics, sizeof self->metrics, "%s", text);
+    return *text != '\0' ? florin_metrics_address_parse("broker/metrics", text, &address, error)
+                         : FLORIN_OK;
+}
+
 static int read_all(const florin_config_t *config, florin_broker_settings_t *self,
                     florin_error_t *error)
 {
@@ -189,6 +202,8 @@ static int read_all(const florin_config_t *config, florin_broker_settings_t *sel
     int rc = check(config, self, error);
     if (rc == 0)
         rc = read_pools(config, self, error);
+    if (rc == 0)
+        rc = read_metrics(config, self, error);
     if (rc == 0)
         rc = florin_config_path(config, "broker/key", self->key, error);
     if (rc == 0)

@@ -25,6 +25,7 @@ typedef struct {
     char key[PATH_MAX]; /* paths are empty when not set */
     char client_keys[PATH_MAX];
     char worker_keys[PATH_MAX];
+    char metrics[FLORIN_ENDPOINT_BYTES_MAX + 1]; /* address; empty: none are served */
     char instance[64];
     florin_log_level_t log;
     florin_core_options_t core;

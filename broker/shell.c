@@ -8,6 +8,7 @@
 
 #include "broker/answers.h"
 #include "broker/listen.h"
+#include "broker/metrics.h"
 #include "broker/packs.h"
 #include "broker/zap.h"
 #include "lib/clock.h"
@@ -31,8 +32,9 @@ struct florin_shell {
     void *workers;
     florin_zap_t *zap;
     florin_core_t *core;
-    uint64_t now_ms;           /* read once per turn */
-    uint64_t crowded_since_ms; /* 0: no pool is crowded */
+    florin_broker_metrics_t *metrics; /* NULL when nobody reads them */
+    uint64_t now_ms;                  /* read once per turn */
+    uint64_t crowded_since_ms;        /* 0: no pool is crowded */
     uint64_t drops_logged_ms;
     florin_core_counters_t drops_logged;
     uint64_t log_second; /* of the core's lines that are counted */
@@ -385,6 +387,8 @@ static bool may_read_clients(florin_shell_t *self)
 static long wait_ms(florin_shell_t *self, bool paused)
 {
     uint64_t until_ms = florin_core_wake_ms(self->core);
+    if (florin_broker_metrics_wake_ms(self->metrics) < until_ms)
+        until_ms = florin_broker_metrics_wake_ms(self->metrics);
     if (paused && self->crowded_since_ms + CROWDED_PAUSE_MS < until_ms)
         until_ms = self->crowded_since_ms + CROWDED_PAUSE_MS;
     return until_ms > self->now_ms ? (long)(until_ms - self->now_ms) : 0;
@@ -413,6 +417,7 @@ int florin_shell_run(florin_shell_t *self, int stop_fd, florin_error_t *error)
             florin_core_tick(self->core, self->now_ms);
         florin_packs_send(self->packs, self->workers, lose_worker, self);
         log_drops(self);
+        florin_broker_metrics_turn(self->metrics, self->core, self->now_ms);
     }
     florin_core_stop(self->core);
     return FLORIN_OK;
@@ -446,8 +451,8 @@ static int start_core(florin_shell_t *self, const florin_broker_settings_t *sett
     return rc;
 }
 
-int florin_shell_new(const florin_broker_settings_t *settings, florin_shell_t **shell,
-                     florin_error_t *error)
+int florin_shell_new(const florin_broker_settings_t *settings, florin_metrics_t *metrics,
+                     florin_shell_t **shell, florin_error_t *error)
 {
     *shell = NULL;
     florin_shell_t *self = calloc(1, sizeof *self);
@@ -463,6 +468,8 @@ int florin_shell_new(const florin_broker_settings_t *settings, florin_shell_t **
     int rc = self->context != NULL && self->packs != NULL
                  ? start_core(self, settings, error)
                  : florin_error_set(error, FLORIN_ERROR_MEMORY, "libzmq does not start");
+    if (rc == FLORIN_OK && metrics != NULL)
+        rc = florin_broker_metrics_new(metrics, &self->metrics, error);
     if (rc == FLORIN_OK)
         rc = florin_zap_new(self->context, settings->client_keys, settings->worker_keys, &self->zap,
                             error);
@@ -502,6 +509,7 @@ void florin_shell_destroy(florin_shell_t **self_p)
         (void)zmq_ctx_term(self->context);
     }
     florin_packs_destroy(&self->packs);
+    florin_broker_metrics_destroy(&self->metrics);
     sodium_memzero(self->random, sizeof self->random);
     free(self);
     *self_p = NULL;

@@ -121,6 +121,8 @@ struct pool {
     uint64_t answered;
     uint64_t busy;
     uint64_t expired;
+    uint64_t no_service;
+    uint64_t unavailable;
     uint64_t redispatched;
     TAILQ_ENTRY(pool) in_core;
     char name[FLORIN_SERVICE_BYTES_MAX + 1];
@@ -130,6 +132,7 @@ struct florin_core {
     florin_core_options_t options;
     florin_core_out_t out;
     florin_core_counters_t counters;
+    uint64_t unserved;
     struct pool_list pools;
     size_t pools_count;
     zhashx_t *pools_by_service;

@@ -70,6 +70,32 @@ static Florin__V1__PoolStatus *describe_pool(pool_t *pool, uint64_t now_ms, flor
     return status;
 }
 
+void florin_core_pools(const florin_core_t *self, florin_core_pool_fn *visit, void *arg)
+{
+    const pool_t *pool;
+    TAILQ_FOREACH(pool, &self->pools, in_core)
+    {
+        const florin_core_pool_t now = {
+            .clients = zhashx_size(pool->lanes_by_client),
+            .workers = pool->serving,
+            .workers_draining = pool->draining,
+            .requests_waiting = pool->waiting_count,
+            .requests_held = pool->requests_count - pool->waiting_count,
+            .requests_max = pool->options.queue_requests,
+            .bytes_waiting = pool->waiting_bytes,
+            .bytes_held = pool->requests_bytes - pool->waiting_bytes,
+            .bytes_max = pool->options.queue_bytes,
+            .answered = pool->answered,
+            .busy = pool->busy,
+            .expired = pool->expired,
+            .no_service = pool->no_service,
+            .unavailable = pool->unavailable,
+            .redispatched = pool->redispatched,
+        };
+        visit(arg, pool->name, &now);
+    }
+}
+
 static uint8_t *pack(Florin__V1__BrokerStatus *status, florin_slice_t request_id, size_t *bytes)
 {
     uint8_t id[FLORIN_REQUEST_ID_BYTES_MAX];

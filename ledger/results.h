@@ -108,6 +108,10 @@
     X(NOT_AUTHORIZED, "not_authorized", 69)                                                        \
     X(ID_GIVEN_UP, "id_given_up", 70)
 
+#define FLORIN_PLUS_ONE(tail, name, number) +1
+/* How many: the numbers have no gaps. */
+#define FLORIN_TRANSFER_RESULTS_COUNT (0 FLORIN_TRANSFER_RESULTS(FLORIN_PLUS_ONE))
+
 /* The results of changing an account's credit limit, highest precedence first. A new limit may not
  * leave an account beyond its bound. */
 #define FLORIN_LIMIT_RESULTS(X)                                                                    \

@@ -20,6 +20,7 @@ struct florin_store {
     florin_session_timeouts_t timeouts;
     uint32_t in_doubt_after_ms;
     florin_arena_t *arena; /* of one call */
+    florin_metrics_t *metrics;
 
     florin_session_t control;
     uint64_t listens_since; /* control.openings when LISTEN was sent */

@@ -23,6 +23,29 @@ int florin_session_init(florin_session_t *self, const char *name, const char *co
     return 0;
 }
 
+static florin_metric_t *count_faults(florin_metrics_t *metrics, const char *name, const char *kind)
+{
+    return florin_metrics_counter(metrics, "florin_store_faults_total",
+                                  "Rounds of statements and connections that failed, by database "
+                                  "and kind.",
+                                  "database", name, "kind", kind, NULL);
+}
+
+void florin_session_measure(florin_session_t *self, florin_metrics_t *metrics)
+{
+    const char *name = self->name;
+    self->metrics = (florin_session_metrics_t){
+        .sessions = florin_metrics_gauge(metrics, "florin_store_sessions",
+                                         "Sessions open now, by database.", "database", name, NULL),
+        .openings = florin_metrics_counter(metrics, "florin_store_sessions_opened_total",
+                                           "Sessions opened, by database.", "database", name, NULL),
+        .lost = count_faults(metrics, name, "lost"),
+        .timeout = count_faults(metrics, name, "timeout"),
+        .conflict = count_faults(metrics, name, "conflict"),
+        .refused = count_faults(metrics, name, "refused"),
+    };
+}
+
 static void clear_results(florin_session_t *self)
 {
     for (size_t i = 0; i < self->results_count; i++)
@@ -30,12 +53,21 @@ static void clear_results(florin_session_t *self)
     self->results_count = 0;
 }
 
-void florin_session_close(florin_session_t *self)
+/* The results stay: those of a script tell what it was that failed. */
+static void hang_up(florin_session_t *self)
 {
-    clear_results(self);
     PQfinish(self->pg);
     self->pg = NULL;
     self->waiting = false;
+    if (self->counted)
+        florin_metric_add(self->metrics.sessions, -1);
+    self->counted = false;
+}
+
+void florin_session_close(florin_session_t *self)
+{
+    clear_results(self);
+    hang_up(self);
 }
 
 bool florin_session_ready(const florin_session_t *self)
@@ -58,10 +90,8 @@ static void lose(florin_session_t *self, int code, const char *why)
     self->fault = FLORIN_FAULT_LOST;
     self->sqlstate[0] = '\0';
     florin_error_set(&self->error, code, "%s: %.*s", self->name, first_line(why), why);
-    /* The results stay: those of a script tell what it was that failed. */
-    PQfinish(self->pg);
-    self->pg = NULL;
-    self->waiting = false;
+    florin_metric_add(code == FLORIN_ERROR_TIMEOUT ? self->metrics.timeout : self->metrics.lost, 1);
+    hang_up(self);
 }
 
 static bool is_conflict(const char *sqlstate)
@@ -109,6 +139,8 @@ static void note_error(florin_session_t *self, const PGresult *result)
     }
     snprintf(self->sqlstate, sizeof self->sqlstate, "%s", sqlstate);
     self->fault = is_conflict(sqlstate) ? FLORIN_FAULT_CONFLICT : FLORIN_FAULT_REFUSED;
+    florin_metric_add(
+        self->fault == FLORIN_FAULT_CONFLICT ? self->metrics.conflict : self->metrics.refused, 1);
     int code = self->fault == FLORIN_FAULT_CONFLICT ? FLORIN_ERROR_CONFLICT
                : is_passing(sqlstate)               ? FLORIN_ERROR_UNAVAILABLE
                                                     : FLORIN_ERROR_INTERNAL;
@@ -394,6 +426,9 @@ int florin_session_open(florin_session_t *self, florin_statement_kind_t kind,
             prepare_all(self, kind, deadline_ms, error) == 0) {
             self->pause_ms = 0;
             self->openings++;
+            self->counted = true;
+            florin_metric_add(self->metrics.openings, 1);
+            florin_metric_add(self->metrics.sessions, 1);
             return 0;
         }
         florin_session_close(self);

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "lib/error.h"
+#include "lib/metrics.h"
 #include "store/params.h"
 #include "store/statements.h"
 
@@ -28,6 +29,13 @@ typedef enum {
     FLORIN_FAULT_LOST      /* the session is closed; what the server did is not known */
 } florin_fault_t;
 
+/* Series that the sessions with one database share. */
+typedef struct {
+    florin_metric_t *sessions; /* open now */
+    florin_metric_t *openings;
+    florin_metric_t *lost, *timeout, *conflict, *refused; /* faults */
+} florin_session_metrics_t;
+
 typedef struct {
     uint32_t connect_timeout_ms;
     uint32_t statement_timeout_ms;
@@ -42,17 +50,22 @@ typedef struct {
     size_t results_count;
     bool pipelined;
     bool waiting; /* a round is under way */
+    bool counted; /* among the open sessions: it was set up */
     florin_fault_t fault;
     florin_error_t error; /* of the fault */
     char sqlstate[6];     /* of the fault, when a server sent it; else empty */
     uint64_t openings;    /* how often it was opened */
     uint64_t retry_at_ms; /* not opened again before; florin_clock_ms */
     uint32_t pause_ms;
+    florin_session_metrics_t metrics;
 } florin_session_t;
 
 int florin_session_init(florin_session_t *self, const char *name, const char *conninfo,
                         florin_error_t *error) FLORIN_MUST_USE;
 void florin_session_close(florin_session_t *self);
+
+/* Counts in these metrics from now on; call it before the session is opened. */
+void florin_session_measure(florin_session_t *self, florin_metrics_t *metrics);
 
 /* True when it is open, or may be tried again by now. */
 bool florin_session_ready(const florin_session_t *self);

@@ -26,7 +26,9 @@ int florin_store_new(const florin_store_options_t *options, florin_store_t **sto
         .lock_timeout_ms = options->statement_timeout_ms / 4 + 1,
     };
     self->in_doubt_after_ms = options->in_doubt_after_ms;
+    self->metrics = options->metrics;
     int result = florin_session_init(&self->control, "control", options->control, error);
+    florin_session_measure(&self->control, self->metrics);
     if (result != 0)
         florin_store_destroy(&self);
     *store = self;
@@ -94,6 +96,7 @@ static int read_map(florin_store_t *self, florin_error_t *error)
         char name[32];
         snprintf(name, sizeof name, "shard %zu", i);
         result = florin_session_init(&self->shards[i], name, PQgetvalue(shards, (int)i, 1), error);
+        florin_session_measure(&self->shards[i], self->metrics);
     }
     if (result != 0)
         return result;

@@ -10,6 +10,7 @@
 #include "ledger/ledger.h"
 #include "lib/error.h"
 #include "lib/limits.h"
+#include "lib/metrics.h"
 
 typedef struct florin_store florin_store_t;
 
@@ -18,9 +19,10 @@ typedef struct {
     uint32_t connect_timeout_ms;
     uint32_t statement_timeout_ms; /* no query waits longer, whatever the server does */
     uint32_t in_doubt_after_ms;    /* how long a coordinator that lives may keep a batch prepared */
+    florin_metrics_t *metrics;     /* outlives the store; NULL: none are wanted */
 } florin_store_options_t;
 
-/* Copies the options; does not connect. */
+/* Copies the options; does not connect. Several stores may count in the same metrics. */
 int florin_store_new(const florin_store_options_t *options, florin_store_t **store,
                      florin_error_t *error) FLORIN_MUST_USE;
 void florin_store_destroy(florin_store_t **self_p);

@@ -635,6 +635,7 @@ static void bad_settings_are_refused(void **state)
     expect_refused(IPC "    queue_requests = 0\n", "broker/queue_requests");
     expect_refused(IPC "    no_such = 0\n", "no_such");
     expect_refused(IPC "    log = loud\n", "loud");
+    expect_refused(IPC "    metrics = *:9100\n", "broker/metrics: '*:9100' is no");
     expect_refused(IPC "    policy = fastest\n", "fastest");
     expect_refused(IPC "pools\n    pay\n        policy = fastest\n", "pools/pay/policy");
     expect_refused(IPC "pools\n    pay\n        ttl_ms = soon\n", "pools/pay/ttl_ms");

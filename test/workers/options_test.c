@@ -18,8 +18,10 @@ static char folder[] = "/tmp/florin-options-XXXXXX";
 static char config_path[64];
 static char output[2048]; /* what the last run wrote to stdout and stderr */
 
-static int fail_to_start(void **state, const florin_config_t *config, florin_error_t *error)
+static int fail_to_start(void **state, const florin_config_t *config, florin_metrics_t *metrics,
+                         florin_error_t *error)
 {
+    (void)metrics;
     (void)state;
     (void)config;
     return florin_error_set(error, FLORIN_ERROR_CONFIG, "%s: not today", config_path);
@@ -79,10 +81,13 @@ static void test_usage(void **state)
 {
     (void)state;
     char version[] = "--version", unknown[] = "--unknown", unnamed[] = "--instance=";
+    char nowhere[] = "--metrics=localhost:9100";
     assert_int_equal(run(IPC, version), 0);
     assert_string_equal(output, "florin-fake " FLORIN_VERSION "\n");
     assert_int_equal(run(IPC, unknown), 2);
     assert_int_equal(run(IPC, unnamed), 2);
+    assert_int_equal(run(IPC, nowhere), 1);
+    assert_non_null(strstr(output, "--metrics: 'localhost:9100' is no"));
 }
 
 static void test_settings(void **state)
@@ -93,6 +98,10 @@ static void test_settings(void **state)
     refused(IPC "    credit = 1025\n", "worker/credit");
     refused(IPC "    log = \"loud\"\n", "worker/log is loud");
     refused(IPC "fake\n    number = 10\n", "fake/number");
+    refused(IPC "    metrics = \"9100\"\n", "worker/metrics: '9100' is no");
+    /* An address of a network for documentation, which is nobody's. */
+    refused(IPC "    metrics = \"192.0.2.1:9100\"\n",
+            "worker/metrics: can't listen on 192.0.2.1:9100: Cannot assign requested address");
     refused("worker\n    broker = \"udp://127.0.0.1:1\"\n", "neither tcp:// nor ipc://");
 }
 

@@ -24,8 +24,10 @@
 static int gate, begun;
 static unsigned asks, batches, idles;
 
-static int start(void **state, const florin_config_t *config, florin_error_t *error)
+static int start(void **state, const florin_config_t *config, florin_metrics_t *metrics,
+                 florin_error_t *error)
 {
+    (void)metrics;
     (void)error;
     *state = &batches;
     return config ? 0 : -1;

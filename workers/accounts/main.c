@@ -16,7 +16,8 @@ static void stop(void **state)
     *state = NULL;
 }
 
-static int start(void **state, const florin_config_t *config, florin_error_t *error)
+static int start(void **state, const florin_config_t *config, florin_metrics_t *metrics,
+                 florin_error_t *error)
 {
     florin_accounts_t *self = calloc(1, sizeof(*self));
     if (!self)
@@ -24,7 +25,7 @@ static int start(void **state, const florin_config_t *config, florin_error_t *er
     *state = self;
     self->ledger = florin_ledger_new();
     int code = self->ledger
-                   ? florin_storage_open(config, 1000, 5000, &self->store, error)
+                   ? florin_storage_open(config, 1000, 5000, metrics, &self->store, error)
                    : florin_error_set(error, FLORIN_ERROR_MEMORY, "no memory for a ledger");
     if (code)
         stop(state);

@@ -216,13 +216,14 @@ static void stop(void **state)
     *state = NULL;
 }
 
-static int start(void **state, const florin_config_t *config, florin_error_t *error)
+static int start(void **state, const florin_config_t *config, florin_metrics_t *metrics,
+                 florin_error_t *error)
 {
     risk_t *self = calloc(1, sizeof(*self));
     if (!self)
         return florin_error_set(error, FLORIN_ERROR_MEMORY, "no memory for a batch of transfers");
     *state = self;
-    int code = florin_storage_open(config, 300, 300, &self->store, error);
+    int code = florin_storage_open(config, 300, 300, metrics, &self->store, error);
     if (code)
         stop(state);
     return code;

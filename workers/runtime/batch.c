@@ -22,6 +22,7 @@ typedef struct {
     ProtobufCAllocator allocator; /* the arena's, with a bound */
     size_t unpacked_bytes;
     size_t count, events;
+    uint64_t begun_ns;
     void *asked; /* the handler's, while it asks others about the batch */
     florin_job_t *jobs[FLORIN_BATCH_REQUESTS_MAX];
     florin_call_t calls[FLORIN_BATCH_REQUESTS_MAX];
@@ -31,6 +32,7 @@ typedef struct {
 typedef struct {
     const florin_handler_t *handler;
     void *state; /* the handler's */
+    const florin_worker_metrics_t *metrics;
     void *pair;
     florin_jobs_t waiting;  /* oldest first */
     florin_jobs_t answered; /* to be given back when the batch is done */
@@ -75,6 +77,7 @@ static void answer(line_t *self, const batch_t *batch, florin_job_t *job, florin
         florin__v1__reply__pack(call->reply, zmq_msg_data(&job->reply));
     else
         zmq_msg_init(&job->reply); /* no memory: an empty body, a reply without a status */
+    florin_metric_add(self->metrics->answers[call->reply->status], 1);
     florin_jobs_add(&self->answered, job);
 }
 
@@ -159,6 +162,7 @@ static void collect(line_t *self, batch_t *batch)
 {
     florin_arena_reset(batch->arena);
     batch->unpacked_bytes = batch->count = batch->events = 0;
+    batch->begun_ns = florin_clock_ns();
     while (self->waiting.first && batch->count < FLORIN_BATCH_REQUESTS_MAX) {
         florin_job_t *job = self->waiting.first;
         florin_call_t *call = &batch->calls[batch->count];
@@ -208,6 +212,15 @@ static void look_ahead(void *self_p)
     self->collected = self->batches[!self->running].count > 0;
 }
 
+static void measure(const line_t *self, const batch_t *batch)
+{
+    if (batch->count == 0)
+        return;
+    florin_metric_observe(self->metrics->batch_seconds, florin_clock_ns() - batch->begun_ns);
+    florin_metric_observe(self->metrics->batch_requests, batch->count);
+    florin_metric_observe(self->metrics->batch_events, batch->events);
+}
+
 static void run_batch(line_t *self)
 {
     batch_t *batch = &self->batches[self->running];
@@ -222,6 +235,7 @@ static void run_batch(line_t *self)
     if (self->answered.first)
         florin_jobs_send(self->pair, self->answered.first);
     self->answered = (florin_jobs_t){NULL, NULL};
+    measure(self, batch);
     if (self->collected)
         self->running = !self->running;
 }
@@ -266,12 +280,13 @@ void *florin_batch_run(void *options_p)
     if (!self || !make_arenas(self))
         florin_error_set(&options->error, FLORIN_ERROR_MEMORY, "no memory for the first batch");
     else
-        options->error.code =
-            options->handler->start(&self->state, options->config, &options->error);
+        options->error.code = options->handler->start(&self->state, options->config,
+                                                      options->registry, &options->error);
     bool started = self && options->error.code == 0;
     florin_jobs_send(options->pair, NULL);
     if (started) {
         self->handler = options->handler;
+        self->metrics = options->metrics;
         self->pair = options->pair;
         serve(self);
         options->handler->stop(&self->state);

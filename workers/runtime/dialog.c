@@ -29,6 +29,7 @@ static void refuse(dialog_t *self, florin_job_t *job, uint64_t now_ms)
     static char text[] = "this worker holds as much as it takes; try again after a pause";
     Florin__V1__Reply reply = FLORIN__V1__REPLY__INIT;
     reply.status = FLORIN__V1__STATUS__STATUS_BUSY;
+    florin_metric_add(self->options->metrics->answers[reply.status], 1);
     reply.message = text;
     size_t bytes = florin__v1__reply__get_packed_size(&reply);
     if (zmq_msg_init_size(&job->reply, bytes) == 0) {
@@ -128,6 +129,15 @@ static bool wait_for_work(dialog_t *self, uint64_t due_ms)
     return items[0].revents != 0;
 }
 
+static void measure(const dialog_t *self)
+{
+    const florin_worker_metrics_t *metrics = self->options->metrics;
+    florin_metric_set(metrics->held_requests, self->held_count);
+    florin_metric_set(metrics->held_bytes, self->held_bytes);
+    for (size_t i = 0; i < self->options->endpoints_count; i++)
+        florin_metric_set(metrics->broker_up[i], self->links[i].confirmed);
+}
+
 /* One turn of the links: first what has arrived, then what time asks for, so that a process that
  * was stopped for a while doesn't take brokers for silent whose heartbeats it has not read yet. */
 static uint64_t turn(dialog_t *self)
@@ -139,6 +149,7 @@ static uint64_t turn(dialog_t *self)
         uint64_t link_ms = florin_link_turn(&self->links[i], now_ms);
         due_ms = link_ms < due_ms ? link_ms : due_ms;
     }
+    measure(self);
     return due_ms;
 }
 

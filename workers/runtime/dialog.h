@@ -5,6 +5,7 @@
 
 #include "lib/limits.h"
 #include "workers/runtime/link.h"
+#include "workers/runtime/metrics.h"
 
 /* What a worker holds at once, over all brokers; a request past it is answered BUSY. The number is
  * bounded by the credit each broker has. */
@@ -16,6 +17,7 @@ typedef struct {
     florin_link_options_t link;
     const char *const *endpoints; /* 1 to FLORIN_BROKERS_MAX */
     size_t endpoints_count;
+    const florin_worker_metrics_t *metrics;
     void *pair;    /* to the batch thread */
     int signal_fd; /* readable: drain */
 } florin_dialog_options_t;

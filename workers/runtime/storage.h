@@ -3,6 +3,7 @@
 #define FLORIN_STORAGE_H
 
 #include "lib/config.h"
+#include "lib/metrics.h"
 #include "store/store.h"
 
 /* The settings that florin_storage_open reads, for a handler's table; the timeouts (ms) are what
@@ -27,12 +28,13 @@
  * only an operator can mend, such as a schema of another version, is an error. The timeouts are
  * those of the table. */
 int florin_storage_open(const florin_config_t *config, uint64_t connect_ms, uint64_t statement_ms,
-                        florin_store_t **store, florin_error_t *error) FLORIN_MUST_USE;
+                        florin_metrics_t *metrics, florin_store_t **store,
+                        florin_error_t *error) FLORIN_MUST_USE;
 
 /* A second store, for a thread beside the batches, which waits no longer than these times (ms),
  * whatever the file names. It does not connect yet. */
 int florin_storage_beside(const florin_config_t *config, uint32_t connect_ms_max,
-                          uint32_t statement_ms_max, florin_store_t **store,
-                          florin_error_t *error) FLORIN_MUST_USE;
+                          uint32_t statement_ms_max, florin_metrics_t *metrics,
+                          florin_store_t **store, florin_error_t *error) FLORIN_MUST_USE;
 
 #endif

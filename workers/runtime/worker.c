@@ -14,6 +14,7 @@
 #include "lib/clock.h"
 #include "lib/keys.h"
 #include "lib/log.h"
+#include "lib/metrics_http.h"
 #include "workers/runtime/batch.h"
 #include "workers/runtime/dialog.h"
 
@@ -32,6 +33,8 @@ static const florin_setting_t runtime_settings[] = {
     {"worker/weight", FLORIN_SETTING_NUMBER, "1", 1, FLORIN_WORKER_WEIGHT_MAX,
      "share of the work under the weighted policy"},
     {"worker/heartbeat_ms", FLORIN_SETTING_NUMBER, "250", 10, 10000, "time between heartbeats"},
+    {"worker/metrics", FLORIN_SETTING_TEXT, "", 0, 0,
+     "address:port of GET /metrics for Prometheus; none when not set"},
     {"worker/log", FLORIN_SETTING_TEXT, "info", 0, 0, "debug, info, warn or error"},
 };
 #define RUNTIME_SETTINGS (sizeof(runtime_settings) / sizeof(runtime_settings[0]))
@@ -41,11 +44,15 @@ typedef struct {
     const char *config_path; /* as given */
     bool check_only;
     char instance[INSTANCE_BYTES_MAX];
+    const char *metrics_address; /* as given, or the configuration's; empty: none are served */
     florin_config_t *config;
     const char *endpoints[FLORIN_BROKERS_MAX]; /* owned by config */
     size_t endpoints_count;                    /* as many as the file names: may be too many */
     uint8_t hello[HELLO_BYTES_MAX];
     florin_link_options_t link;
+    florin_metrics_t *registry; /* NULL when nobody reads it */
+    florin_metrics_http_t *http;
+    florin_worker_metrics_t metrics;
     void *zmq;
     int signal_fd;
 } worker_t;
@@ -61,6 +68,9 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
         if (*argument == '\0' || strlen(argument) >= INSTANCE_BYTES_MAX)
             argp_error(state, "--instance: 1 to %d characters", INSTANCE_BYTES_MAX - 1);
         (void)snprintf(self->instance, sizeof(self->instance), "%s", argument);
+        return 0;
+    case 'm':
+        self->metrics_address = argument;
         return 0;
     case 'k':
         self->check_only = true;
@@ -79,6 +89,8 @@ static void parse_options(worker_t *self, int argc, char **argv)
     static const struct argp_option options[] = {
         {"config", 'c', "FILE", 0, "Configuration (ZPL)", 0},
         {"instance", 'i', "NAME", 0, "This worker's name, in place of worker/instance", 0},
+        {"metrics", 'm', "ADDRESS", 0,
+         "Where Prometheus may GET /metrics, in place of worker/metrics: 127.0.0.1:9100", 0},
         {"check", 'k', NULL, 0, "Check the configuration and keys, then end", 0},
         {0}};
     static char version[128];
@@ -179,6 +191,17 @@ static int name_instance(worker_t *self, florin_error_t *error)
     return 0;
 }
 
+static int read_metrics(worker_t *self, florin_error_t *error)
+{
+    florin_metrics_address_t address;
+    const char *setting = self->metrics_address ? "--metrics" : "worker/metrics";
+    if (!self->metrics_address)
+        self->metrics_address = florin_config_text(self->config, "worker/metrics", "");
+    return *self->metrics_address
+               ? florin_metrics_address_parse(setting, self->metrics_address, &address, error)
+               : 0;
+}
+
 static int pack_hello(worker_t *self, florin_error_t *error)
 {
     static char version[] = FLORIN_VERSION;
@@ -204,7 +227,7 @@ static int configure(worker_t *self, florin_error_t *error)
     florin_log_level_t level;
     bool curve = false;
     if (florin_config_load(self->config_path, &self->config, error) ||
-        check_settings(self, error) || name_instance(self, error))
+        check_settings(self, error) || name_instance(self, error) || read_metrics(self, error))
         return error->code;
     const char *log = florin_config_text(self->config, "worker/log", "info");
     if (florin_log_level_parse(log, &level))
@@ -277,6 +300,7 @@ static int serve(worker_t *self, void *pair, const florin_batch_options_t *batch
     const florin_dialog_options_t dialog = {.link = self->link,
                                             .endpoints = self->endpoints,
                                             .endpoints_count = self->endpoints_count,
+                                            .metrics = &self->metrics,
                                             .pair = pair,
                                             .signal_fd = self->signal_fd};
     bool drained = florin_dialog_run(&dialog);
@@ -291,12 +315,30 @@ static int serve(worker_t *self, void *pair, const florin_batch_options_t *batch
     return 0;
 }
 
+/* Metrics are there only for those who asked for them. */
+static int start_metrics(worker_t *self, florin_error_t *error)
+{
+    int code = 0;
+    if (*self->metrics_address) {
+        self->registry = florin_metrics_new();
+        code = florin_metrics_http_new(self->registry, "worker/metrics", self->metrics_address,
+                                       &self->http, error);
+    }
+    florin_worker_metrics_init(&self->metrics, self->registry, self->handler->program,
+                               self->endpoints, self->endpoints_count);
+    return code;
+}
+
 static int run(worker_t *self, florin_error_t *error)
 {
     pthread_t thread;
     self->zmq = self->link.zmq = zmq_ctx_new();
     void *pair = open_pair(self->zmq, zmq_bind), *peer = open_pair(self->zmq, zmq_connect);
-    florin_batch_options_t batch = {.handler = self->handler, .config = self->config, .pair = peer};
+    florin_batch_options_t batch = {.handler = self->handler,
+                                    .config = self->config,
+                                    .registry = self->registry,
+                                    .metrics = &self->metrics,
+                                    .pair = peer};
     int code;
     if (!pair || !peer || pthread_create(&thread, NULL, florin_batch_run, &batch)) {
         code = florin_error_set(error, FLORIN_ERROR_SYSTEM, "can't start a thread: %m");
@@ -318,7 +360,8 @@ int florin_worker_main(int argc, char **argv, const florin_handler_t *handler)
     parse_options(&self, argc, argv);
     int code = sodium_init() < 0 ? florin_error_set(&error, FLORIN_ERROR_SYSTEM, "no randomness")
                                  : configure(&self, &error);
-    if (code == 0 && !self.check_only && (code = catch_signals(&self, &error)) == 0)
+    if (code == 0 && !self.check_only && (code = catch_signals(&self, &error)) == 0 &&
+        (code = start_metrics(&self, &error)) == 0)
         code = run(&self, &error);
     if (code)
         (void)fprintf(stderr, "%s: %s\n", handler->program, error.message);
@@ -326,6 +369,8 @@ int florin_worker_main(int argc, char **argv, const florin_handler_t *handler)
         (void)printf("%s: configuration is good\n", self.config_path);
     if (self.signal_fd >= 0)
         close(self.signal_fd);
+    florin_metrics_http_destroy(&self.http);
+    florin_metrics_destroy(&self.registry);
     zcert_destroy(&self.link.cert);
     florin_config_destroy(&self.config);
     return code ? EXIT_FAILURE : EXIT_SUCCESS;

@@ -11,6 +11,7 @@
 #include "lib/arena.h"
 #include "lib/config.h"
 #include "lib/error.h"
+#include "lib/metrics.h"
 
 /* One request of a batch. Everything lives until the batch is answered. */
 typedef struct {
@@ -38,8 +39,10 @@ typedef struct {
     size_t settings_count;
 
     /* Makes the handler's state. What is away now may come later: fail only for what an operator
-     * has to mend. */
-    int (*start)(void **state, const florin_config_t *config, florin_error_t *error);
+     * has to mend. The registry, for what the handler measures, outlives the state; it is NULL when
+     * nobody reads it. */
+    int (*start)(void **state, const florin_config_t *config, florin_metrics_t *metrics,
+                 florin_error_t *error);
     /* How many events the request brings, at least 1. Pure. */
     size_t (*weigh)(const Florin__V1__Request *request);
     /* Sends what others have to be asked about a batch, without waiting, and returns what handle

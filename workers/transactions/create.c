@@ -147,6 +147,20 @@ static int book(florin_transactions_t *self, florin_booking_t *booking, const fl
     return code;
 }
 
+void florin_transactions_measure(florin_transactions_t *self, florin_metrics_t *metrics)
+{
+    for (unsigned i = 0; i < FLORIN_TRANSFER_RESULTS_COUNT; i++)
+        self->results[i] = florin_metrics_counter(
+            metrics, "florin_transfers_total", "Transfers answered, by result; dry runs are none.",
+            "result", florin_transfer_result_name(i), NULL);
+}
+
+static void count_results(const florin_transactions_t *self, size_t first, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        florin_metric_add(self->results[self->outcomes[first + i].result], 1);
+}
+
 void florin_transactions_create(florin_transactions_t *self, florin_call_t *calls, size_t count,
                                 florin_arena_t *arena, const florin_ahead_t *ahead)
 {
@@ -165,6 +179,8 @@ void florin_transactions_create(florin_transactions_t *self, florin_call_t *call
             florin_call_fail_error(call, arena, code ? &error : &request->error);
         else if (!fill(self, booking, call->reply, first, request->events_count, arena))
             florin_call_fail_memory(call, arena);
+        else
+            count_results(self, first, request->events_count);
         first += request->events_count;
     }
 }

@@ -70,20 +70,23 @@ static int open_client(florin_transactions_t *self, const florin_config_t *confi
     return florin_client_new(&options, &self->risk.client, error);
 }
 
-static int start(void **state, const florin_config_t *config, florin_error_t *error)
+static int start(void **state, const florin_config_t *config, florin_metrics_t *metrics,
+                 florin_error_t *error)
 {
     florin_transactions_t *self = calloc(1, sizeof(*self));
     if (!self)
         return florin_error_set(error, FLORIN_ERROR_MEMORY, "no memory for a batch of transfers");
     *state = self;
+    florin_risk_measure(&self->risk, metrics);
+    florin_transactions_measure(self, metrics);
     self->ledger = florin_ledger_new();
     int code = self->ledger
                    ? open_client(self, config, error)
                    : florin_error_set(error, FLORIN_ERROR_MEMORY, "no memory for a ledger");
     if (code == 0)
-        code = florin_storage_open(config, 1000, 5000, &self->store, error);
+        code = florin_storage_open(config, 1000, 5000, metrics, &self->store, error);
     if (code == 0)
-        code = florin_resolver_new(config, &self->resolver, error);
+        code = florin_resolver_new(config, metrics, &self->resolver, error);
     if (code)
         stop(state);
     return code;

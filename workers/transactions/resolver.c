@@ -21,8 +21,21 @@ struct florin_resolver {
     int end_fd;            /* an eventfd: to be read when the thread has to end */
     pthread_t thread;
     bool runs;
+    florin_metric_t *committed, *rolled_back, *waiting;
     uint64_t forget_ms; /* when to forget decisions next; florin_clock_ms */
 };
+
+static void count(florin_resolver_t *self, florin_metrics_t *metrics)
+{
+    static const char *const name = "florin_in_doubt_ended_total",
+                             *const help =
+                                 "Prepared transactions left in doubt that were ended, by how.";
+    self->committed = florin_metrics_counter(metrics, name, help, "ruling", "commit", NULL);
+    self->rolled_back = florin_metrics_counter(metrics, name, help, "ruling", "abort", NULL);
+    self->waiting =
+        florin_metrics_gauge(metrics, "florin_in_doubt_waiting",
+                             "Prepared transactions in doubt whose home shard is away.", NULL);
+}
 
 static void pass(florin_resolver_t *self)
 {
@@ -36,6 +49,9 @@ static void pass(florin_resolver_t *self)
             "of prepared transactions left in doubt, %zu are committed, %zu rolled back, and "
             "%zu wait for a home shard",
             resolved.committed, resolved.rolled_back, resolved.waiting);
+    florin_metric_add(self->committed, (int64_t)resolved.committed);
+    florin_metric_add(self->rolled_back, (int64_t)resolved.rolled_back);
+    florin_metric_set(self->waiting, (int64_t)resolved.waiting);
     if (florin_clock_ms() < self->forget_ms)
         return;
     if (florin_store_forget(self->store, &error))
@@ -52,15 +68,17 @@ static void *run(void *arg)
     return NULL;
 }
 
-int florin_resolver_new(const florin_config_t *config, florin_resolver_t **resolver,
-                        florin_error_t *error)
+int florin_resolver_new(const florin_config_t *config, florin_metrics_t *metrics,
+                        florin_resolver_t **resolver, florin_error_t *error)
 {
     florin_resolver_t *self = calloc(1, sizeof *self);
     *resolver = self;
     if (!self)
         return florin_error_set(error, FLORIN_ERROR_MEMORY, "no memory for a resolver");
     self->end_fd = eventfd(0, EFD_CLOEXEC);
-    int code = florin_storage_beside(config, CONNECT_MS_MAX, STATEMENT_MS_MAX, &self->store, error);
+    count(self, metrics);
+    int code = florin_storage_beside(config, CONNECT_MS_MAX, STATEMENT_MS_MAX, metrics,
+                                     &self->store, error);
     if (code == 0) {
         self->runs = self->end_fd >= 0 && pthread_create(&self->thread, NULL, run, self) == 0;
         if (!self->runs)

@@ -5,12 +5,14 @@
 
 #include "lib/config.h"
 #include "lib/error.h"
+#include "lib/metrics.h"
 
 typedef struct florin_resolver florin_resolver_t;
 
-/* Starts it. The configuration is read here alone, and may go afterwards. */
-int florin_resolver_new(const florin_config_t *config, florin_resolver_t **resolver,
-                        florin_error_t *error) FLORIN_MUST_USE;
+/* Starts it. The configuration is read here alone, and may go afterwards; the metrics outlive it.
+ */
+int florin_resolver_new(const florin_config_t *config, florin_metrics_t *metrics,
+                        florin_resolver_t **resolver, florin_error_t *error) FLORIN_MUST_USE;
 
 /* Ends it, after the pass that it is in: a few seconds at most. */
 void florin_resolver_destroy(florin_resolver_t **self_p);

@@ -3,15 +3,27 @@
 #define FLORIN_TRANSACTIONS_H
 
 #include "client/florin.h"
+#include "lib/metrics.h"
 #include "workers/runtime/lookup.h"
 #include "workers/runtime/worker.h"
 #include "workers/transactions/resolver.h"
+
+/* What came of asking risk about a batch. */
+typedef enum {
+    FLORIN_RISK_ANSWERED,
+    FLORIN_RISK_TIMEOUT,
+    FLORIN_RISK_UNAVAILABLE, /* no way there, or not asked in the pause after a wait in vain */
+    FLORIN_RISK_REFUSED,     /* its reply was a refusal */
+    FLORIN_RISK_UNSOUND,     /* its reply was no answer to the question */
+    FLORIN_RISK_OUTCOMES
+} florin_risk_outcome_t;
 
 /* Whom to ask, and how it went lately. */
 typedef struct {
     florin_client_t *client;
     bool away;         /* as the log last said */
     uint64_t pause_ms; /* not asked again before; florin_clock_ms */
+    florin_metric_t *questions[FLORIN_RISK_OUTCOMES];
 } florin_risk_t;
 
 /* What risk said of one transfer. */
@@ -49,12 +61,16 @@ typedef struct {
     florin_ledger_t *ledger;
     florin_risk_t risk;
     florin_resolver_t *resolver;
+    florin_metric_t *results[FLORIN_TRANSFER_RESULTS_COUNT]; /* transfers, by result */
     /* Room for what one batch brings back; taken once. */
     florin_transfer_outcome_t outcomes[FLORIN_BATCH_EVENTS_MAX];
     florin_lookup_t lookup;
     florin_entry_t entries[FLORIN_BATCH_EVENTS_MAX];
     florin_transfer_t listed[FLORIN_BATCH_EVENTS_MAX];
 } florin_transactions_t;
+
+/* Registers what is counted of the questions. */
+void florin_risk_measure(florin_risk_t *self, florin_metrics_t *metrics);
 
 /* Asks risk about a whole batch in one message, and does not wait for the answer. What posts or
  * voids is approved without asking: risk had its say on the pending transfer. Takes fields that are
@@ -80,6 +96,9 @@ bool florin_verdicts_reasons(const florin_verdicts_t *self, size_t index,
  * answered. NULL when the arena has no room. */
 florin_booking_t *florin_booking_new(florin_risk_t *risk, florin_call_t *calls, size_t count,
                                      bool dry_run, florin_arena_t *arena);
+
+/* Registers what is counted of the transfers. */
+void florin_transactions_measure(florin_transactions_t *self, florin_metrics_t *metrics);
 
 /* Each answers those of the calls that ask for its operation, and leaves the others alone. Of those
  * that create transfers, what ahead->asked is the booking of; the next batch is looked at while

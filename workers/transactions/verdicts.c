@@ -128,6 +128,37 @@ static void strip(Florin__V1__Transfer **wires, size_t count)
         wires[i]->base.n_unknown_fields = 0;
 }
 
+void florin_risk_measure(florin_risk_t *self, florin_metrics_t *metrics)
+{
+    static const char *const outcomes[FLORIN_RISK_OUTCOMES] = {[FLORIN_RISK_ANSWERED] = "answered",
+                                                               [FLORIN_RISK_TIMEOUT] = "timeout",
+                                                               [FLORIN_RISK_UNAVAILABLE] =
+                                                                   "unavailable",
+                                                               [FLORIN_RISK_REFUSED] = "refused",
+                                                               [FLORIN_RISK_UNSOUND] = "unsound"};
+    for (size_t i = 0; i < FLORIN_RISK_OUTCOMES; i++)
+        self->questions[i] =
+            florin_metrics_counter(metrics, "florin_risk_questions_total",
+                                   "Batches to ask risk about, by what came of the question.",
+                                   "outcome", outcomes[i], NULL);
+}
+
+static florin_risk_outcome_t outcome_of(const florin_error_t *error)
+{
+    switch (error->code) {
+    case FLORIN_OK:
+        return FLORIN_RISK_ANSWERED;
+    case FLORIN_ERROR_TIMEOUT:
+        return FLORIN_RISK_TIMEOUT;
+    case FLORIN_ERROR_UNAVAILABLE:
+        return FLORIN_RISK_UNAVAILABLE;
+    case FLORIN_ERROR_REFUSED:
+        return FLORIN_RISK_REFUSED;
+    default:
+        return FLORIN_RISK_UNSOUND;
+    }
+}
+
 static int send_question(florin_verdicts_t *self, Florin__V1__Transfer **wires)
 {
     Florin__V1__AssessTransfersRequest assess = FLORIN__V1__ASSESS_TRANSFERS_REQUEST__INIT;
@@ -187,8 +218,10 @@ void florin_verdicts_await(florin_verdicts_t *self, florin_transfer_event_t *eve
     uint64_t now_ms = florin_clock_ms();
     if (self->error.code && now_ms - from_ms >= PAUSE_MS)
         self->risk->pause_ms = now_ms + PAUSE_MS;
-    if (self->asked_count > 0)
+    if (self->asked_count > 0) {
         log_change(self->risk, &self->error);
+        florin_metric_add(self->risk->questions[outcome_of(&self->error)], 1);
+    }
     for (size_t i = 0; i < count; i++)
         events[i].verdict = verdict_on(self, i, &events[i].transfer);
 }

@@ -81,7 +81,7 @@ int stage_setup(void **state)
     florin_broker_settings_t *settings = NULL;
     (void)snprintf(path, sizeof path, "%s/broker.cfg", self->folder);
     if (florin_broker_settings_load(path, &settings, &error) != 0 ||
-        florin_shell_new(settings, &self->shell, &error) != 0)
+        florin_shell_new(settings, NULL, &self->shell, &error) != 0)
         fail_msg("%s", error.message);
     florin_broker_settings_destroy(&settings);
     self->stop_fd = eventfd(0, EFD_CLOEXEC);
