@@ -53,9 +53,9 @@ class Cluster:
             raise AssertionError(f"ops/cluster {arguments[0]} failed: {done.stderr or done.stdout}")
         return done.stdout
 
-    def create(self):
+    def create(self, *options):
         self.ops("up", "--dir", self.dir, "--bin", self.bin, "--shards", self.shards,
-                 "--brokers", self.brokers, *(f"--pool={pool}={count}" for pool, count in self.pools.items()))
+                 "--brokers", self.brokers, *(f"--pool={pool}={count}" for pool, count in self.pools.items()), *options)
 
     def up(self, *options, env=None):
         """Starts what has ended, and returns when all of it serves."""
@@ -278,13 +278,14 @@ class SystemTest(unittest.TestCase):
     SHARDS = 2
     POOLS = {}
     BROKERS = 1
+    UP = ()  # more options of the first `up`
     cluster: Cluster
 
     @classmethod
     def setUpClass(cls):
         cls.cluster = Cluster(cls.BIN, cls.SHARDS, cls.POOLS, cls.BROKERS)
         cls.addClassCleanup(cls.cluster.destroy)
-        cls.cluster.create()
+        cls.cluster.create(*cls.UP)
 
     def setUp(self):
         self.client = self.enterContext(self.cluster.client())
