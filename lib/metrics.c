@@ -56,10 +56,8 @@ florin_metrics_t *florin_metrics_new(void)
     return self;
 }
 
-static void drop(florin_metrics_t *self, florin_metric_t *metric)
+static void free_metric(florin_metric_t *metric)
 {
-    TAILQ_REMOVE(&metric->family->series, metric, place);
-    self->series_count--;
     free(metric->labels);
     free(metric);
 }
@@ -69,11 +67,14 @@ void florin_metrics_destroy(florin_metrics_t **self_p)
     florin_metrics_t *self = *self_p;
     if (self == NULL)
         return;
-    family_t *family;
-    while ((family = TAILQ_FIRST(&self->families)) != NULL) {
-        while (!TAILQ_EMPTY(&family->series))
-            drop(self, TAILQ_FIRST(&family->series));
-        TAILQ_REMOVE(&self->families, family, place);
+    family_t *family, *next_family;
+    for (family = TAILQ_FIRST(&self->families); family != NULL; family = next_family) {
+        florin_metric_t *metric, *next;
+        for (metric = TAILQ_FIRST(&family->series); metric != NULL; metric = next) {
+            next = TAILQ_NEXT(metric, place);
+            free_metric(metric);
+        }
+        next_family = TAILQ_NEXT(family, place);
         free(family);
     }
     (void)pthread_mutex_destroy(&self->lock);
@@ -212,11 +213,14 @@ florin_metric_t *florin_metrics_histogram(florin_metrics_t *self, const char *na
 
 void florin_metrics_remove(florin_metrics_t *self, florin_metric_t **metric_p)
 {
-    if (*metric_p == NULL)
+    florin_metric_t *metric = *metric_p;
+    if (metric == NULL)
         return;
     (void)pthread_mutex_lock(&self->lock);
-    drop(self, *metric_p);
+    TAILQ_REMOVE(&metric->family->series, metric, place);
+    self->series_count--;
     (void)pthread_mutex_unlock(&self->lock);
+    free_metric(metric);
     *metric_p = NULL;
 }
 
@@ -256,13 +260,11 @@ static void print_units(FILE *out, uint64_t value, unsigned digits)
         unit *= 10;
     (void)fprintf(out, "%" PRIu64, value / unit);
     uint64_t rest = value % unit;
-    if (rest > 0)
-        (void)fputc('.', out);
-    while (rest > 0) {
-        unit /= 10;
-        (void)fprintf(out, "%" PRIu64, rest / unit);
-        rest %= unit;
-    }
+    if (rest == 0)
+        return;
+    for (; rest % 10 == 0; rest /= 10)
+        digits--;
+    (void)fprintf(out, ".%0*" PRIu64, (int)digits, rest);
 }
 
 /* The count is that of the buckets just read: they agree whatever is counted meanwhile. */
