@@ -51,7 +51,7 @@ static void pass(florin_resolver_t *self)
             resolved.committed, resolved.rolled_back, resolved.waiting);
     florin_metric_add(self->committed, (int64_t)resolved.committed);
     florin_metric_add(self->rolled_back, (int64_t)resolved.rolled_back);
-    florin_metric_set(self->waiting, (int64_t)resolved.waiting);
+    florin_metric_set(self->waiting, resolved.waiting);
     if (florin_clock_ms() < self->forget_ms)
         return;
     if (florin_store_forget(self->store, &error))
