@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -14,6 +15,7 @@
 #include "lib/limits.h"
 
 #define SECOND_NS UINT64_C(1000000000)
+#define HALF_NS   (SECOND_NS / 2)
 /* florin.h: while requests are under way, process is called at least this often. */
 #define TEND_NS    (SECOND_NS / 10)
 #define EVENTS_MAX 256
@@ -55,7 +57,9 @@ typedef struct load {
     TAILQ_HEAD(client_list, client) listed;
     STAILQ_HEAD(place_list, place) free;  /* who was free first is first */
     uint64_t start_ns, from_ns, until_ns; /* of it all, and what is measured of it */
+    uint64_t end_ns;                      /* of the tail, or of what is measured */
     uint64_t due;                         /* open loop: requests that have come due or will next */
+    uint64_t tail_due;                    /* the first one of the tail */
     uint64_t samples;                     /* transfers that might be in the sample */
     uint64_t tended_ns;
     florin_error_t greeting; /* how it went */
@@ -69,13 +73,37 @@ typedef struct load {
 
 /* ------------------------------------------------------------------------------------- answers */
 
+static bool measured(const load_t *self, uint64_t moment)
+{
+    return moment >= self->from_ns && moment < self->until_ns;
+}
+
+/* The half second of the tail that a moment is in; NULL for all other moments. */
+static result_half_t *half_of(const load_t *self, uint64_t moment)
+{
+    size_t half = moment < self->until_ns ? SIZE_MAX : (moment - self->until_ns) / HALF_NS;
+    return half < self->result->tail_count ? &self->result->tail[half] : NULL;
+}
+
 /* A latency counts when its request was meant to be sent in the time that is measured; in a closed
  * loop, when it ended then. */
 static void record(load_t *self, uint64_t meant_ns, uint64_t now)
 {
-    uint64_t moment = self->options->rate > 0 ? meant_ns : now;
-    if (moment >= self->from_ns && moment < self->until_ns)
+    result_half_t *half = half_of(self, meant_ns);
+    if (measured(self, self->options->rate > 0 ? meant_ns : now))
         florin_histogram_record(self->result->latencies, now - meant_ns);
+    else if (half)
+        florin_histogram_record(half->latencies, now - meant_ns);
+}
+
+static void record_busy(load_t *self, uint64_t meant_ns, uint64_t now)
+{
+    result_half_t *half = half_of(self, meant_ns);
+    self->result->busy += self->options->batch;
+    if (measured(self, meant_ns))
+        florin_histogram_record(self->result->busy_latencies, now - meant_ns);
+    else if (half)
+        half->busy += self->options->batch;
 }
 
 /* The sample is fair: the n-th that might be in it is, with probability LOAD_SAMPLE_MAX / n. */
@@ -105,7 +133,7 @@ static void take_results(load_t *self, const place_t *place,
     }
     self->result->created += created;
     self->result->refused += reply->n_results - created;
-    if (now >= self->from_ns && now < self->until_ns)
+    if (measured(self, now))
         self->result->measured += created;
 }
 
@@ -135,6 +163,11 @@ static void on_reply(void *arg, const Florin__V1__Reply *reply, const florin_err
     place_t *place = arg;
     load_t *self = place->load;
     uint64_t now = florin_clock_ns();
+    set_free(self, place);
+    if (self->options->once && reply && reply->status == FLORIN__V1__STATUS__STATUS_BUSY) {
+        record_busy(self, place->meant_ns, now);
+        return;
+    }
     record(self, place->meant_ns, now);
     if (reply && reply->status == FLORIN__V1__STATUS__STATUS_OK &&
         reply->result_case == FLORIN__V1__REPLY__RESULT_CREATE_TRANSFERS &&
@@ -142,7 +175,6 @@ static void on_reply(void *arg, const Florin__V1__Reply *reply, const florin_err
         take_results(self, place, reply->create_transfers, now);
     else
         take_error(self, place, reply, error);
-    set_free(self, place);
 }
 
 /* Majordomo's own services answer with what is no florin.v1.Reply. */
@@ -154,7 +186,7 @@ static void on_pong(void *arg, const Florin__V1__Reply *reply, const florin_erro
     record(self, place->meant_ns, now);
     if (error->code != FLORIN_ERROR_INVALID)
         take_error(self, place, reply, error);
-    else if (now >= self->from_ns && now < self->until_ns)
+    else if (measured(self, now))
         self->result->measured += self->options->batch;
     set_free(self, place);
 }
@@ -193,6 +225,8 @@ static void send_one(load_t *self, uint64_t meant_ns)
     place->meant_ns = meant_ns;
     self->under_way++;
     self->result->requests++;
+    if (measured(self, florin_clock_ns()))
+        self->result->offered += self->options->batch;
     make_request(self, place);
     florin_error_t error;
     florin_client_reply_fn *fn = self->options->ping ? on_pong : on_reply;
@@ -203,18 +237,34 @@ static void send_one(load_t *self, uint64_t meant_ns)
     list_client(self, place->client);
 }
 
+/* How far apart requests are, so many transfers a second. */
+static double apart_ns(const load_t *self, double rate)
+{
+    return 1e9 * (double)self->options->batch / rate;
+}
+
 /* When the next request of an open loop comes due. */
 static uint64_t due_ns(const load_t *self)
 {
-    double apart_ns = 1e9 * (double)self->options->batch / self->options->rate;
-    return self->start_ns + (uint64_t)((double)self->due * apart_ns);
+    const load_options_t *options = self->options;
+    if (self->due < self->tail_due)
+        return self->start_ns + (uint64_t)((double)self->due * apart_ns(self, options->rate));
+    if (self->end_ns == self->until_ns)
+        return self->end_ns;
+    return self->until_ns +
+           (uint64_t)((double)(self->due - self->tail_due) * apart_ns(self, options->tail_rate));
 }
 
-/* Sends what is to be sent by now, as far as clients are free. */
+/* Sends what is to be sent by now, as far as clients are free. Overload that could not be offered
+ * in its time is not offered afterwards: that would be no tail. */
 static void send_due(load_t *self, uint64_t now)
 {
+    if (self->options->once && now >= self->until_ns && self->due < self->tail_due) {
+        self->result->unsent += (self->tail_due - self->due) * self->options->batch;
+        self->due = self->tail_due;
+    }
     if (self->options->rate > 0) {
-        for (; due_ns(self) <= now && due_ns(self) < self->until_ns; self->due++) {
+        for (; due_ns(self) <= now && due_ns(self) < self->end_ns; self->due++) {
             if (STAILQ_EMPTY(&self->free))
                 return;
             send_one(self, due_ns(self));
@@ -228,7 +278,7 @@ static void send_due(load_t *self, uint64_t now)
 /* Nobody was free for them, and now the time is up: nothing was sent, and they took this long. */
 static void count_unsent(load_t *self, uint64_t now)
 {
-    for (; self->options->rate > 0 && due_ns(self) < self->until_ns; self->due++) {
+    for (; self->options->rate > 0 && due_ns(self) < self->end_ns; self->due++) {
         record(self, due_ns(self), now);
         self->result->errors += self->options->batch;
         (void)florin_error_set(&self->proof->first_error, FLORIN_ERROR_UNAVAILABLE,
@@ -250,7 +300,7 @@ static void process_listed(load_t *self)
 static uint64_t wait_ns(const load_t *self, uint64_t now)
 {
     uint64_t next = self->options->rate > 0 ? due_ns(self) : now;
-    if (STAILQ_EMPTY(&self->free) || next >= self->until_ns)
+    if (STAILQ_EMPTY(&self->free) || next >= self->end_ns)
         return TEND_NS;
     uint64_t wait = next > now ? next - now : 0;
     return wait < TEND_NS ? wait : TEND_NS;
@@ -272,9 +322,9 @@ static void wait_for_answers(load_t *self)
 
 static bool over(const load_t *self, uint64_t now)
 {
-    if (now < self->until_ns || self->under_way > 0)
+    if (now < self->end_ns || self->under_way > 0)
         return false;
-    return self->options->rate == 0 || due_ns(self) >= self->until_ns;
+    return self->options->rate == 0 || due_ns(self) >= self->end_ns;
 }
 
 static void run(load_t *self)
@@ -282,8 +332,12 @@ static void run(load_t *self)
     self->start_ns = self->tended_ns = florin_clock_ns();
     self->from_ns = self->start_ns + (uint64_t)(self->options->warm_up * 1e9);
     self->until_ns = self->from_ns + (uint64_t)(self->options->seconds * 1e9);
+    self->end_ns = self->until_ns + (uint64_t)(self->options->tail * 1e9);
+    if (self->options->rate > 0)
+        self->tail_due = (uint64_t)ceil((double)(self->until_ns - self->start_ns) /
+                                        apart_ns(self, self->options->rate));
     for (uint64_t now = self->start_ns; !over(self, now); now = florin_clock_ns()) {
-        if (now >= self->until_ns + OVERTIME_NS)
+        if (now >= self->end_ns + OVERTIME_NS)
             count_unsent(self, now);
         send_due(self, now);
         process_listed(self);
@@ -347,6 +401,7 @@ static int start_clients(load_t *self, const florin_client_options_t *options,
     florin_client_options_t one = *options;
     one.zmq_context = self->context;
     one.in_flight_max = (uint32_t)self->options->in_flight;
+    one.refusals_end = self->options->once;
     for (size_t i = 0; i < self->options->clients; i++) {
         int rc = start_client(self, i, &one, error);
         if (rc != 0)
@@ -400,9 +455,8 @@ static int set_up(load_t *self, const florin_client_options_t *options, florin_e
     self->transfers = calloc(batch, sizeof *self->transfers);
     self->pointers = calloc(batch, sizeof *self->pointers);
     self->ids = calloc(batch, sizeof *self->ids);
-    self->result->latencies = florin_histogram_new();
     if (!self->clients || !self->places || !self->transfers || !self->pointers || !self->ids ||
-        !self->result->latencies)
+        !result_init(self->result, (size_t)(self->options->tail * 2)))
         return florin_error_set(error, FLORIN_ERROR_MEMORY, "no memory for the load");
     self->epoll = epoll_create1(EPOLL_CLOEXEC);
     self->context = zmq_ctx_new();

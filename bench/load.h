@@ -4,7 +4,8 @@
  *
  * Closed loop: who got an answer asks again. Open loop: requests come at a rate, whether or not the
  * earlier ones were answered; each is timed from when it was meant to be sent, so that a stall
- * counts for all that it held up. */
+ * counts for all that it held up. A tail, at another rate, may follow, to see how soon what the
+ * load has left behind is gone. */
 #ifndef FLORIN_BENCH_LOAD_H
 #define FLORIN_BENCH_LOAD_H
 
@@ -22,6 +23,9 @@ typedef struct {
     double rate;      /* transfers a second of all clients; 0: closed loop */
     double warm_up;   /* seconds, before what is measured */
     double seconds;
+    bool once;        /* BUSY is an answer: it is counted and timed, and not asked again */
+    double tail_rate; /* after an open loop: transfers a second, */
+    double tail;      /* and for how many seconds; at most RESULT_TAIL_MAX halves */
 } load_options_t;
 
 /* What the books have to show for it. */

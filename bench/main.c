@@ -19,6 +19,9 @@ enum {
     OPTION_HOT,
     OPTION_PING,
     OPTION_RATE,
+    OPTION_ONCE,
+    OPTION_TAIL,
+    OPTION_TAIL_RATE,
     OPTION_WARM_UP,
     OPTION_JSON
 };
@@ -30,6 +33,11 @@ static const struct argp_option options[] = {
     {"in-flight", OPTION_IN_FLIGHT, "N", 0, "requests under way a client [1]", 2},
     {"rate", OPTION_RATE, "N", 0,
      "open loop: transfers a second, timed from when they should have been sent", 2},
+    {"once", OPTION_ONCE, NULL, 0,
+     "BUSY is an answer: count and time it, and do not ask again; takes --rate", 2},
+    {"tail", OPTION_TAIL, "S", 0,
+     "go on for so long at --tail-rate, and tell each half second's p99; takes --rate [0]", 2},
+    {"tail-rate", OPTION_TAIL_RATE, "N", 0, "transfers a second [100]", 2},
     {"ping", OPTION_PING, NULL, 0,
      "ask the broker alone, and move nothing: what the way there and back takes", 2},
     {"seconds", 's', "S", 0, "how long to measure [10]", 2},
@@ -81,6 +89,8 @@ static void check(struct argp_state *state, const settings_t *self)
     if (self->traffic.crossing != TRAFFIC_CROSSING_ANY && self->traffic.crossing > 0 &&
         self->traffic.shards == 1)
         argp_error(state, "--shards-crossing takes --shards, two or more");
+    if (self->load.rate == 0 && (self->load.once || self->load.tail > 0))
+        argp_error(state, "--once and --tail take --rate");
 }
 
 static error_t parse(int key, char *value, struct argp_state *state)
@@ -104,6 +114,15 @@ static error_t parse(int key, char *value, struct argp_state *state)
         return 0;
     case OPTION_RATE:
         self->load.rate = number(state, "rate", value, 0.01, 1e7);
+        return 0;
+    case OPTION_ONCE:
+        self->load.once = true;
+        return 0;
+    case OPTION_TAIL:
+        self->load.tail = number(state, "tail", value, 0, RESULT_TAIL_MAX / 2.0);
+        return 0;
+    case OPTION_TAIL_RATE:
+        self->load.tail_rate = number(state, "tail-rate", value, 1, 1e7);
         return 0;
     case 's':
         self->load.seconds = number(state, "seconds", value, 0.1, 1e6);
@@ -182,7 +201,7 @@ static int measure(const settings_t *self, const florin_client_options_t *client
         result.verified = rc == 0;
         result_print(&result, self->json);
     }
-    florin_histogram_destroy(&result.latencies);
+    result_clear(&result);
     return rc == 0 ? DONE : fail(&error);
 }
 
@@ -212,7 +231,12 @@ int main(int argc, char **argv)
     static const struct argp parser = {options, parse, NULL, help, NULL, NULL, NULL};
     settings_t self = {
         .config = "run/client.zpl",
-        .load = {.clients = 1, .batch = 1, .in_flight = 1, .warm_up = 1, .seconds = 10},
+        .load = {.clients = 1,
+                 .batch = 1,
+                 .in_flight = 1,
+                 .warm_up = 1,
+                 .seconds = 10,
+                 .tail_rate = 100},
         .traffic = {.accounts = 1000, .shards = 1, .crossing = TRAFFIC_CROSSING_ANY},
     };
     argp_program_version = "florin-bench " FLORIN_VERSION;

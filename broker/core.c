@@ -252,7 +252,8 @@ static worker_t *worker_speaks(florin_core_t *core, florin_slice_t id, uint64_t 
 
 /* The held request that the token names is answered; one that expired only gives its credit back.
  */
-static bool take_reply(florin_core_t *core, worker_t *worker, florin_slice_t token, void *reply)
+static bool take_reply(florin_core_t *core, worker_t *worker, florin_slice_t token, void *reply,
+                       uint64_t now_ms)
 {
     request_t *request = worker_request(worker, token);
     if (request == NULL)
@@ -264,6 +265,7 @@ static bool take_reply(florin_core_t *core, worker_t *worker, florin_slice_t tok
     }
     worker->answered++;
     worker->pool->answered++;
+    pool_answered(worker->pool, request, now_ms);
     core->out.reply(core->out.arg, request->body, reply);
     request_settle(core, request);
     return true;
@@ -273,7 +275,7 @@ void florin_core_worker_reply(florin_core_t *self, florin_slice_t worker, florin
                               void *reply, uint64_t now_ms)
 {
     worker_t *speaker = worker_speaks(self, worker, now_ms);
-    if (speaker == NULL || !take_reply(self, speaker, token, reply))
+    if (speaker == NULL || !take_reply(self, speaker, token, reply, now_ms))
         self->counters.replies_dropped++;
     if (speaker == NULL)
         return;

@@ -41,6 +41,7 @@ typedef struct {
     florin_policy_t policy;
     uint32_t ttl_ms;   /* past it a request is answered EXPIRED */
     uint32_t lease_ms; /* how long a worker that does not heartbeat may keep a request */
+    uint32_t wait_ms;  /* while answers are slow: it holds what it can answer in that time */
     uint32_t queue_requests;
     uint64_t queue_bytes;
 } florin_pool_options_t;

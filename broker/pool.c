@@ -7,6 +7,11 @@
  * this many times as much in it as is still free, waiting or with a worker. So one client alone can
  * fill nearly all of a queue, and yet the next one to come finds room. */
 #define FREE_SHARE 8
+/* The time and the answers that a measurement of a pool's pace takes; and what it has room for at
+ * any pace. */
+#define PACE_MS      200
+#define PACE_ANSWERS 8
+#define ROOM_LEAST   8
 
 pool_t *pool_find(const florin_core_t *core, florin_slice_t service)
 {
@@ -25,6 +30,7 @@ pool_t *pool_new(florin_core_t *core, florin_slice_t service, const florin_pool_
     memcpy(pool->name, service.data, service.size);
     pool->service = table_key(core, (florin_slice_t){(const uint8_t *)pool->name, service.size});
     pool->options = *options;
+    pool->room = options->queue_requests;
     pool->alone_ms = now_ms;
     pool->lanes_by_client = table_new();
     TAILQ_INIT(&pool->ready);
@@ -76,10 +82,13 @@ static void lane_destroy(florin_core_t *core, lane_t *lane)
 const char *pool_no_room(const florin_core_t *core, const pool_t *pool, florin_slice_t client,
                          size_t bytes)
 {
-    uint64_t free_requests = pool->options.queue_requests - pool->requests_count;
+    uint64_t free_requests =
+        pool->room > pool->requests_count ? pool->room - pool->requests_count : 0;
     uint64_t free_bytes = pool->options.queue_bytes - pool->requests_bytes;
-    if (free_requests == 0)
+    if (pool->requests_count == pool->options.queue_requests)
         return "its queue holds as many requests as it may";
+    if (free_requests == 0)
+        return "its queue is as long as it can answer in time";
     if (bytes > free_bytes)
         return "its queue holds as many bytes as it may";
     const lane_t *lane = lane_find(core, pool, client);
@@ -150,6 +159,34 @@ static void pool_count(florin_core_t *core, pool_t *pool)
     pool->crowded = crowded;
 }
 
+static void pace_begin(pool_t *pool, uint64_t now_ms)
+{
+    pool->pace.from_ms = now_ms;
+    pool->pace.answers = 0;
+    pool->pace.waited_ms = 0;
+}
+
+/* Requests that wait are no harm while they don't wait for long: a burst may fill the queue. */
+static uint32_t pace_room(const pool_t *pool, uint64_t elapsed_ms)
+{
+    const uint64_t wait_ms = pool->options.wait_ms, answers = pool->pace.answers;
+    uint64_t room = answers * wait_ms / elapsed_ms + ROOM_LEAST;
+    bool slow = pool->pace.waited_ms > answers * wait_ms / 4;
+    return slow && room < pool->options.queue_requests ? (uint32_t)room
+                                                       : pool->options.queue_requests;
+}
+
+void pool_answered(pool_t *pool, const request_t *request, uint64_t now_ms)
+{
+    const uint64_t elapsed_ms = now_ms - pool->pace.from_ms;
+    if (elapsed_ms >= PACE_MS && pool->pace.answers >= PACE_ANSWERS) {
+        pool->room = pace_room(pool, elapsed_ms);
+        pace_begin(pool, now_ms);
+    }
+    pool->pace.answers++;
+    pool->pace.waited_ms += now_ms - request->arrived_ms;
+}
+
 bool pool_hold(florin_core_t *core, request_t *request)
 {
     pool_t *pool = request->pool;
@@ -158,6 +195,8 @@ bool pool_hold(florin_core_t *core, request_t *request)
         lane = lane_new(core, pool, request->client);
     if (lane == NULL)
         return false;
+    if (pool->requests_count == 0)
+        pace_begin(pool, request->arrived_ms);
     request->lane = lane;
     lane->count++;
     lane->bytes += request->bytes;
@@ -180,5 +219,7 @@ void pool_let_go(florin_core_t *core, request_t *request)
     TAILQ_REMOVE(&pool->requests, request, age);
     pool->requests_count--;
     pool->requests_bytes -= request->bytes;
+    if (pool->requests_count == 0)
+        pool->room = pool->options.queue_requests;
     pool_count(core, pool);
 }

@@ -38,6 +38,8 @@ static const florin_setting_t pool_table[] = {
     {"ttl_ms", FLORIN_SETTING_NUMBER, "10000", 1, MILLISECONDS_MAX, "a request's time to live"},
     {"lease_ms", FLORIN_SETTING_NUMBER, "5000", 1, MILLISECONDS_MAX,
      "how long a plain worker may keep a request"},
+    {"wait_ms", FLORIN_SETTING_NUMBER, "500", 1, MILLISECONDS_MAX,
+     "a pool that answers slowly holds only what it can answer in that time"},
     {"queue_requests", FLORIN_SETTING_NUMBER, "8192", 1, FLORIN_QUEUE_REQUESTS_MAX,
      "requests that a pool holds"},
     {"queue_bytes", FLORIN_SETTING_NUMBER, "134217728", FLORIN_BODY_BYTES_MAX,
@@ -116,6 +118,7 @@ static int read_pool(const florin_config_t *config, const char *section,
                                 path, policy);
     options->ttl_ms = (uint32_t)number_of(config, section, "ttl_ms", options->ttl_ms);
     options->lease_ms = (uint32_t)number_of(config, section, "lease_ms", options->lease_ms);
+    options->wait_ms = (uint32_t)number_of(config, section, "wait_ms", options->wait_ms);
     options->queue_requests =
         (uint32_t)number_of(config, section, "queue_requests", options->queue_requests);
     options->queue_bytes = number_of(config, section, "queue_bytes", options->queue_bytes);
@@ -129,8 +132,9 @@ static int read_pools(const florin_config_t *config, florin_broker_settings_t *s
     *all = (florin_pool_options_t){
         .ttl_ms = (uint32_t)strtoul(pool_table[1].fallback, NULL, 10),
         .lease_ms = (uint32_t)strtoul(pool_table[2].fallback, NULL, 10),
-        .queue_requests = (uint32_t)strtoul(pool_table[3].fallback, NULL, 10),
-        .queue_bytes = strtoull(pool_table[4].fallback, NULL, 10),
+        .wait_ms = (uint32_t)strtoul(pool_table[3].fallback, NULL, 10),
+        .queue_requests = (uint32_t)strtoul(pool_table[4].fallback, NULL, 10),
+        .queue_bytes = strtoull(pool_table[5].fallback, NULL, 10),
     };
     int rc = read_pool(config, "broker", all, error);
     for (size_t i = 0; i < self->pools_count && rc == 0; i++) {

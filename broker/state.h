@@ -114,6 +114,12 @@ struct pool {
     struct request_list requests; /* all that are not settled, oldest first */
     uint32_t requests_count;
     uint64_t requests_bytes;
+    uint32_t room; /* requests that it may hold now, at most options.queue_requests */
+    struct {       /* its answers since a moment, by which `room` is measured next */
+        uint64_t from_ms;
+        uint32_t answers;
+        uint64_t waited_ms; /* by all of them together, from their arrival on */
+    } pace;
     uint32_t waiting_count;
     uint64_t waiting_bytes;
     struct lane_list lanes; /* the client whose turn it is comes first */
@@ -171,6 +177,8 @@ void pool_take(request_t *request);
 void pool_end_turn(request_t *request);
 /* Counts a request that begins, false when there is no memory; and one that is settled. */
 bool pool_hold(florin_core_t *core, request_t *request);
+/* A worker has answered the request, which is still held: measures how many there is room for. */
+void pool_answered(pool_t *pool, const request_t *request, uint64_t now_ms);
 void pool_let_go(florin_core_t *core, request_t *request);
 
 /* request.c: the end of requests */

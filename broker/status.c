@@ -56,7 +56,7 @@ static Florin__V1__PoolStatus *describe_pool(pool_t *pool, uint64_t now_ms, flor
     status->policy = florin_arena_printf(arena, "%s", florin_policy_name(pool->options.policy));
     status->queued_requests = pool->waiting_count;
     status->queued_bytes = pool->waiting_bytes;
-    status->queue_requests_max = pool->options.queue_requests;
+    status->queue_requests_max = pool->room;
     status->queue_bytes_max = pool->options.queue_bytes;
     status->answered = pool->answered;
     status->busy = pool->busy;

@@ -70,6 +70,7 @@ struct florin_client {
     uint32_t timeout_ms;
     uint32_t try_timeout_ms;
     uint32_t in_flight_max;
+    bool refusals_end;
     request_t *requests; /* in_flight_max of them */
     TAILQ_HEAD(request_list, request) lists[STATES];
     size_t under_way;
@@ -291,7 +292,7 @@ static void pause_after(florin_client_t *self, request_t *request, Florin__V1__R
                          refusal->status == FLORIN__V1__STATUS__STATUS_UNAVAILABLE;
     set_state(self, request, PAUSED);
     set_wake(self, request, now + pause_ms);
-    if (now + pause_ms >= request->deadline_ms)
+    if (self->refusals_end || now + pause_ms >= request->deadline_ms)
         give_up(self, request);
 }
 
@@ -430,6 +431,7 @@ int florin_client_new(const florin_client_options_t *options, florin_client_t **
     self->timeout_ms = options->timeout_ms ? options->timeout_ms : TIMEOUT_MS;
     self->try_timeout_ms = options->try_timeout_ms ? options->try_timeout_ms : TRY_TIMEOUT_MS;
     self->in_flight_max = options->in_flight_max ? options->in_flight_max : IN_FLIGHT;
+    self->refusals_end = options->refusals_end;
     self->context = options->zmq_context;
     self->context_shared = options->zmq_context != NULL;
     rc = set_up(self, error);

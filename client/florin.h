@@ -7,6 +7,7 @@
 #ifndef FLORIN_H
 #define FLORIN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,6 +26,7 @@ typedef struct {
     uint32_t timeout_ms;         /* for one request, retries included; 0: 10,000 */
     uint32_t try_timeout_ms;     /* silence after which the next broker is tried; 0: 2,500 */
     uint32_t in_flight_max;      /* requests under way at once, at most 65,536; 0: 1,024 */
+    bool refusals_end;           /* BUSY and the like end a request: no pause, no other try */
     void *zmq_context;           /* shared by clients of one process, outlives them; NULL: own */
     void *texts;                 /* what florin_client_options_load keeps; else NULL */
 } florin_client_options_t;
@@ -44,8 +46,8 @@ FLORIN_API void florin_client_destroy(florin_client_t **self_p);
 
 /* One request and its reply. *reply is the caller's to free with florin__v1__reply__free_unpacked
  * (reply, NULL). A reply of any status is success here, but BUSY, EXPIRED, UNAVAILABLE and
- * NO_SERVICE are tried again until the time is up; then the last such reply is given, unless it
- * says "not begun" and another try may have been carried out.
+ * NO_SERVICE are tried again until the time is up (with refusals_end: not at all); then the last
+ * such reply is given, unless it says "not begun" and another try may have been carried out.
  * FLORIN_ERROR_TIMEOUT: no broker answered in time; the message says how each of them stands.
  * FLORIN_ERROR_TOO_LARGE: not sent. FLORIN_ERROR_INVALID: the service's name is none, or what
  * answers under it speaks no Florin. */

@@ -221,6 +221,59 @@ static void a_pool_is_crowded_before_anyone_is_refused(void **state)
     assert_false(florin_core_crowded(self->core));
 }
 
+typedef struct {
+    size_t taken, refused, answered;
+} traffic_t;
+
+static size_t held(const traffic_t *traffic)
+{
+    return traffic->taken - traffic->answered;
+}
+
+/* Every 20 ms so many requests come in, and the worker answers five, the oldest first. */
+static void pass_traffic(recorder_t *self, traffic_t *traffic, size_t each, uint64_t ms)
+{
+    static const char *const workers[] = {"w", NULL};
+    for (uint64_t passed = 0; passed < ms; passed += 20) {
+        for (size_t i = 0; i < each; i++) {
+            const body_t *body = recorder_request(self, "c", "slow", 1);
+            assert_true(body->answers == 0 || body->status == STATUS(BUSY));
+            (*(body->answers == 0 ? &traffic->taken : &traffic->refused))++;
+        }
+        recorder_pass_alive(self, 20, workers);
+        for (size_t i = 0; i < 5 && held(traffic) > 0; i++)
+            recorder_reply_sent(self, traffic->answered++);
+    }
+}
+
+/* It answers 250 a second, which is 125 in the time that requests may wait. */
+static void a_slow_pool_holds_what_it_can_answer_in_time(void **state)
+{
+    recorder_t *self = *state;
+    florin_pool_options_t options = self->options.pool;
+    options.queue_requests = 1000;
+    options.wait_ms = 500;
+    florin_error_t error;
+    assert_int_equal(florin_core_pool_add(self->core, "slow", &options, self->now_ms, &error), 0);
+    recorder_hello(self, "w", "slow", 20, 1);
+    traffic_t traffic = {0};
+    pass_traffic(self, &traffic, 5, 500);
+    assert_int_equal(traffic.refused, 0);
+    for (int i = 0; i < 10; i++) {
+        pass_traffic(self, &traffic, 10, 200);
+        assert_true(held(&traffic) < 150);
+    }
+    assert_in_range(held(&traffic), 100, 140);
+    assert_in_range(traffic.refused, 300, 500);
+    assert_int_equal(traffic.answered, 5 * 125);
+    /* When the load is over, the queue is empty in time, and takes a burst again. */
+    pass_traffic(self, &traffic, 0, 600);
+    assert_int_equal(held(&traffic), 0);
+    traffic.refused = 0;
+    pass_traffic(self, &traffic, 200, 20);
+    assert_int_equal(traffic.refused, 0);
+}
+
 static void clients_are_bounded(void **state)
 {
     recorder_t *self = *state;
@@ -258,6 +311,7 @@ int main(void)
         TEST(one_client_leaves_room_for_another),
         TEST(what_workers_hold_counts_for_a_clients_share),
         TEST(a_pool_is_crowded_before_anyone_is_refused),
+        TEST(a_slow_pool_holds_what_it_can_answer_in_time),
         TEST(clients_are_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -535,6 +535,8 @@ static size_t check_pool(const world_t *world, const pool_t *pool)
     }
     REQUIRE(turns == 0 && in_turns == waiting && in_lanes == requests);
     REQUIRE(requests == pool->requests_count && requests <= pool->options.queue_requests);
+    REQUIRE(pool->room > 0 && pool->room <= pool->options.queue_requests);
+    REQUIRE(requests > 0 || pool->room == pool->options.queue_requests);
     REQUIRE(bytes == pool->requests_bytes && bytes <= pool->options.queue_bytes);
     REQUIRE(waiting == pool->waiting_count);
     REQUIRE(check_workers(world, &pool->ready, true) == pool->ready_count);
@@ -597,6 +599,7 @@ static void create(world_t *world)
             (florin_pool_options_t){.policy = (florin_policy_t)roll(world, FLORIN_POLICIES),
                                     .ttl_ms = 200 + 200 * i,
                                     .lease_ms = 120,
+                                    .wait_ms = 60,
                                     .queue_requests = 20 + 40 * i,
                                     .queue_bytes = 50000};
     options.pool = world->options[POOLS - 1];

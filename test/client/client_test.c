@@ -168,6 +168,22 @@ static void gives_busy_when_the_time_is_up(void **state)
     assert_in_range(tries, 2, 20);
 }
 
+static void busy_is_an_answer_where_refusals_end(void **state)
+{
+    world_t *world = *state;
+    world->options.refusals_end = true;
+    start_client(world);
+    ending_t ending;
+    submit(world, &ending);
+    fake_request_t request;
+    fake_broker_expect(&world->brokers[0], world->client, &request);
+    fake_broker_answer(&world->brokers[0], &request, BUSY, "full");
+    wait_for(world, &ending);
+    assert_int_equal(ending.code, 0);
+    assert_int_equal(ending.status, BUSY);
+    assert_false(fake_broker_receive(&world->brokers[0], &request));
+}
+
 /* A try that was never answered may have been carried out: "busy, not begun" would be a lie. */
 static void never_says_not_begun_when_it_may_have(void **state)
 {
@@ -645,6 +661,7 @@ int main(void)
         TEST(shares_a_context),
         TEST(tries_again_after_busy),
         TEST(gives_busy_when_the_time_is_up),
+        TEST(busy_is_an_answer_where_refusals_end),
         TEST(never_says_not_begun_when_it_may_have),
         TEST(fails_over_when_silent),
         TEST(takes_the_late_answer_of_an_earlier_try),

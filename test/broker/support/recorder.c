@@ -112,6 +112,7 @@ int recorder_setup(void **state)
         .seed = 7,
         .pool = {.ttl_ms = 10000,
                  .lease_ms = 5000,
+                 .wait_ms = 1000,
                  .queue_requests = 64,
                  .queue_bytes = 8 * 1024 * 1024},
     };
