@@ -396,8 +396,7 @@ static void set_up(writer_t *self, const settings_t *settings, size_t number)
     self->traffic = traffic_new(&settings->traffic);
     self->accounts = make(settings->traffic.accounts, sizeof *self->accounts);
     self->transfers = make(settings->batch, sizeof *self->transfers);
-    self->result.latencies = florin_histogram_new();
-    if (!self->arena || !self->traffic || !self->result.latencies)
+    if (!result_init(&self->result, 0) || !self->arena || !self->traffic)
         die("no memory", "fewer accounts take less");
 }
 
@@ -411,7 +410,7 @@ static void tear_down(writer_t *self)
     traffic_destroy(&self->traffic);
     free(self->accounts);
     free(self->transfers);
-    florin_histogram_destroy(&self->result.latencies);
+    result_clear(&self->result);
 }
 
 /* All debits of the bench's accounts, which must be all credits. */

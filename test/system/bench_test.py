@@ -10,7 +10,8 @@ from cluster import BIN, SystemTest, wait_for
 
 CODE = 7077  # of the bench's accounts and transfers
 FIGURES = {"per_second", "p50_ms", "p99_ms", "p999_ms", "max_ms"}
-COUNTS = {"seconds", "requests", "created", "refused", "errors", "lost", "doubled",
+COUNTS = {"seconds", "requests", "created", "refused", "errors", "lost", "doubled", "busy",
+          "busy_p50_ms", "busy_p99_ms", "busy_max_ms", "offered_per_second", "unsent", "tail",
           "verified"}
 
 
