@@ -10,6 +10,8 @@
 static_assert(FLORIN_WORKER_CREDIT_MAX <= 0xffff, "a slot fits in the token's four digits");
 static_assert(TOKEN_BYTES != 17 && TOKEN_BYTES != 33, "workers in C++ read those as a UUID");
 
+static const char going_down[] = "the broker is going down; nothing was begun: try another broker";
+
 static uint64_t earlier(uint64_t left, uint64_t right)
 {
     return left < right ? left : right;
@@ -145,6 +147,10 @@ static void turn_away(florin_core_t *core, const florin_core_request_t *request,
 void florin_core_request(florin_core_t *self, const florin_core_request_t *request, uint64_t now_ms)
 {
     char message[FLORIN_SERVICE_BYTES_MAX + 160];
+    if (self->draining) {
+        turn_away(self, request, FLORIN__V1__STATUS__STATUS_UNAVAILABLE, going_down);
+        return;
+    }
     pool_t *pool = pool_find(self, request->service);
     if (pool == NULL || (!pool->configured && pool->serving == 0)) {
         (void)snprintf(message, sizeof message,
@@ -416,6 +422,16 @@ bool florin_core_crowded(const florin_core_t *self)
     return self->crowded_count > 0;
 }
 
+void florin_core_drain(florin_core_t *self)
+{
+    self->draining = true;
+}
+
+bool florin_core_idle(const florin_core_t *self)
+{
+    return self->lanes_count == 0;
+}
+
 void florin_core_stop(florin_core_t *self)
 {
     worker_t *worker;
@@ -431,7 +447,7 @@ void florin_core_stop(florin_core_t *self)
         while ((request = TAILQ_FIRST(&pool->requests)) != NULL)
             request_refuse(self, request, FLORIN__V1__STATUS__STATUS_UNAVAILABLE,
                            request->attempt == 0
-                               ? "the broker is going down; nothing was begun: try another broker"
+                               ? going_down
                                : "the broker is going down; ask again with the same ids");
     }
 }

@@ -190,6 +190,11 @@ uint64_t florin_core_wake_ms(const florin_core_t *self);
 /* True while a pool is so full that it is better not to read more requests. */
 bool florin_core_crowded(const florin_core_t *self);
 
+/* From now on requests are answered UNAVAILABLE. Those that were taken in go on, until the core is
+ * idle: none is left. */
+void florin_core_drain(florin_core_t *self);
+bool florin_core_idle(const florin_core_t *self);
+
 /* Answers all requests UNAVAILABLE and tells all workers to go. */
 void florin_core_stop(florin_core_t *self);
 

@@ -16,6 +16,7 @@
 #define READS_MAX         256 /* messages from one socket in one turn of the loop */
 #define CROWDED_PAUSE_MS  50  /* how long clients are not read at most when a pool is crowded */
 #define DROPS_LOG_REST_MS 1000
+#define DRAIN_MS          5000 /* what was taken in may take so long when the broker is to end */
 /* Lines a second about workers that come and go; one that does so in a loop must not fill a disk.
  */
 #define LOG_LINES_MAX     100
@@ -35,6 +36,7 @@ struct florin_shell {
     florin_broker_metrics_t *metrics; /* NULL when nobody reads them */
     uint64_t now_ms;                  /* read once per turn */
     uint64_t crowded_since_ms;        /* 0: no pool is crowded */
+    uint64_t drain_ms;                /* when it ends at the latest; 0: it is not to end */
     uint64_t drops_logged_ms;
     florin_core_counters_t drops_logged;
     uint64_t log_second; /* of the core's lines that are counted */
@@ -401,13 +403,20 @@ int florin_shell_run(florin_shell_t *self, int stop_fd, florin_error_t *error)
         {.socket = self->workers, .events = ZMQ_POLLIN},
         {.socket = self->clients, .events = ZMQ_POLLIN},
     };
-    while (items[0].revents == 0) {
+    while (self->drain_ms == 0 ||
+           (!florin_core_idle(self->core) && self->now_ms < self->drain_ms)) {
         bool paused = !may_read_clients(self);
         items[2].revents = 0;
         if (zmq_poll(items, paused ? 2 : 3, wait_ms(self, paused)) < 0 && errno != EINTR)
             return florin_error_set(error, FLORIN_ERROR_SYSTEM, "the broker's wait failed: %s",
                                     zmq_strerror(errno));
         self->now_ms = florin_clock_ms();
+        if (items[0].revents != 0) {
+            items[0] = (zmq_pollitem_t){.fd = stop_fd};
+            self->drain_ms = self->now_ms + DRAIN_MS;
+            florin_log(FLORIN_LOG_INFO, "drain", "told to end: what was taken in is finished");
+            florin_core_drain(self->core);
+        }
         /* Workers first: their replies make room for what clients ask. */
         if (items[1].revents != 0)
             read_socket(self, self->workers, read_worker);

@@ -145,7 +145,8 @@ struct florin_core {
     struct worker_list workers;
     size_t workers_count;
     zhashx_t *workers_by_id;
-    size_t lanes_count;
+    size_t lanes_count; /* 0: no request is left */
+    bool draining;
     size_t crowded_count; /* pools that are crowded */
     uint64_t born_ms;
     uint64_t heartbeat_at_ms;

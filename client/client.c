@@ -275,6 +275,20 @@ static bool passing(Florin__V1__Status status)
            status == FLORIN__V1__STATUS__STATUS_NO_SERVICE;
 }
 
+/* A broker that is going down, or that no worker reaches, says so of every request: another one
+ * that is up may know better. */
+static void move_on(florin_client_t *self, const request_t *request, Florin__V1__Status status,
+                    uint64_t now)
+{
+    size_t before = self->current;
+    if (request->broker != before || (status != FLORIN__V1__STATUS__STATUS_UNAVAILABLE &&
+                                      status != FLORIN__V1__STATUS__STATUS_NO_SERVICE))
+        return;
+    use_next(self, now);
+    if (!florin_connection_up(self->connections[self->current]))
+        self->current = before;
+}
+
 /* Keeps the refusal and pauses: half of the doubled step, and a random part of the other half. */
 static void pause_after(florin_client_t *self, request_t *request, Florin__V1__Reply *refusal,
                         uint64_t now)
@@ -290,6 +304,7 @@ static void pause_after(florin_client_t *self, request_t *request, Florin__V1__R
     request->refusal = refusal;
     request->doubtful |= refusal->status == FLORIN__V1__STATUS__STATUS_EXPIRED ||
                          refusal->status == FLORIN__V1__STATUS__STATUS_UNAVAILABLE;
+    move_on(self, request, refusal->status, now);
     set_state(self, request, PAUSED);
     set_wake(self, request, now + pause_ms);
     if (self->refusals_end || now + pause_ms >= request->deadline_ms)

@@ -567,6 +567,25 @@ static void stopping_answers_everybody(void **state)
     assert_string_equal(self->disconnected, "w");
 }
 
+static void draining_finishes_what_was_taken_in(void **state)
+{
+    recorder_t *self = *state;
+    recorder_hello(self, "w", "pay", 1, 1);
+    body_t *held = recorder_request(self, "c", "pay", 10);
+    body_t *waits = recorder_request(self, "c", "pay", 10);
+    florin_core_drain(self->core);
+    body_t *late = recorder_request(self, "c", "pay", 10);
+    assert_int_equal(late->status, STATUS(UNAVAILABLE));
+    assert_non_null(strstr(late->message, "nothing was begun"));
+    assert_false(florin_core_idle(self->core));
+    recorder_reply_sent(self, 0);
+    recorder_reply_sent(self, 1);
+    assert_non_null(held->reply);
+    assert_non_null(waits->reply);
+    assert_true(florin_core_idle(self->core));
+    assert_int_equal(self->disconnects, 0);
+}
+
 static void the_status_tells_all(void **state)
 {
     recorder_t *self = *state;
@@ -647,6 +666,7 @@ int main(void)
         TEST(workers_are_bounded),
         TEST(services_are_bounded),
         TEST(stopping_answers_everybody),
+        TEST(draining_finishes_what_was_taken_in),
         TEST(the_status_tells_all),
         TEST(pool_names_are_checked),
     };

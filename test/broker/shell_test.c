@@ -586,20 +586,23 @@ static void no_worker_is_no_service(void **state)
     expect_status(client, STATUS(NO_SERVICE));
 }
 
-static void the_end_answers_those_who_wait(void **state)
+static void the_end_waits_for_what_was_taken_in(void **state)
 {
     stage_t *stage = *state;
     void *worker = peer_worker(stage, "small");
     void *client = peer_client(stage);
     peer_ask(client, "held", "small", "x");
-    zmsg_t *msg = peer_hear(worker);
-    zmsg_destroy(&msg);
-    peer_ask(client, "waits", "small", "x");
+    peer_ask(client, "waits", "small", "y");
     peer_ask(client, "last", "mmi.service", "small");
     expect(peer_hear(client), "last", "", "MDPC01", "mmi.service", "200", NULL);
+    stage_end(stage);
+    peer_ask(client, "late", "small", "x");
+    expect_status(client, STATUS(UNAVAILABLE));
+    peer_echo(worker);
+    expect(peer_hear(client), "held", "", "MDPC01", "small", "x", NULL);
+    peer_echo(worker);
+    expect(peer_hear(client), "waits", "", "MDPC01", "small", "y", NULL);
     stage_stop(stage);
-    expect_status(client, STATUS(UNAVAILABLE));
-    expect_status(client, STATUS(UNAVAILABLE));
     expect(peer_hear(worker), "", "MDPW01", "\x05", NULL);
 }
 
@@ -670,7 +673,7 @@ int main(void)
         TEST(what_a_vanished_worker_held_goes_to_another),
         TEST(a_client_that_vanished_costs_nothing),
         TEST(no_worker_is_no_service),
-        TEST(the_end_answers_those_who_wait),
+        TEST(the_end_waits_for_what_was_taken_in),
         cmocka_unit_test(bad_settings_are_refused),
     };
     florin_log_open("florin-broker", "test", FLORIN_LOG_ERROR);

@@ -255,6 +255,37 @@ static void takes_the_late_answer_of_an_earlier_try(void **state)
     assert_int_equal(ending.calls, 1);
 }
 
+/* Until the other one is asked, which must be up before. */
+static void refuse_until_left(world_t *world, size_t broker, Florin__V1__Status status,
+                              fake_request_t *request)
+{
+    uint64_t deadline = florin_clock_ms() + PATIENCE_MS;
+    while (!fake_broker_receive(&world->brokers[1 - broker], request)) {
+        assert_true(florin_clock_ms() < deadline);
+        (void)florin_client_process(world->client, 2);
+        if (fake_broker_receive(&world->brokers[broker], request))
+            fake_broker_answer(&world->brokers[broker], request, status, "");
+    }
+}
+
+static void asks_another_broker_when_one_is_of_no_use(void **state)
+{
+    world_t *world = *state;
+    world->options.brokers_count = 2;
+    world->options.timeout_ms = 60000;
+    world->options.try_timeout_ms = 60000;
+    start_client(world);
+    ending_t ending;
+    submit(world, &ending);
+    fake_request_t request;
+    refuse_until_left(world, 0, FLORIN__V1__STATUS__STATUS_UNAVAILABLE, &request);
+    fake_broker_answer(&world->brokers[1], &request, FLORIN__V1__STATUS__STATUS_NO_SERVICE, "");
+    refuse_until_left(world, 1, FLORIN__V1__STATUS__STATUS_NO_SERVICE, &request);
+    fake_broker_answer(&world->brokers[0], &request, OK, "");
+    wait_for(world, &ending);
+    assert_int_equal(ending.status, OK);
+}
+
 static void fails_over_at_once_when_the_broker_dies(void **state)
 {
     world_t *world = *state;
@@ -665,6 +696,7 @@ int main(void)
         TEST(never_says_not_begun_when_it_may_have),
         TEST(fails_over_when_silent),
         TEST(takes_the_late_answer_of_an_earlier_try),
+        TEST(asks_another_broker_when_one_is_of_no_use),
         TEST(fails_over_at_once_when_the_broker_dies),
         TEST(sends_again_when_the_only_broker_comes_back),
         TEST(says_that_nothing_listens),

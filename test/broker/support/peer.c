@@ -92,11 +92,16 @@ int stage_setup(void **state)
     return 0;
 }
 
+void stage_end(stage_t *self)
+{
+    assert_int_equal(eventfd_write(self->stop_fd, 1), 0);
+}
+
 void stage_stop(stage_t *self)
 {
     if (!self->running)
         return;
-    assert_int_equal(eventfd_write(self->stop_fd, 1), 0);
+    stage_end(self);
     assert_int_equal(pthread_join(self->thread, NULL), 0);
     self->running = false;
 }

@@ -25,7 +25,8 @@ typedef struct {
  * The pool "small" holds four requests. */
 int stage_setup(void **state);
 int stage_teardown(void **state);
-/* Stops the broker as SIGTERM does, and waits for its end. */
+/* Tells the broker to end, as SIGTERM does; stop waits for its end, too. */
+void stage_end(stage_t *self);
 void stage_stop(stage_t *self);
 
 /* Connects a socket; `key` is a name, or NULL for none. */
