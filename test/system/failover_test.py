@@ -3,13 +3,14 @@ themselves."""
 import json
 import subprocess
 
-from cluster import BIN, SystemTest, wait_for
+from cluster import BIN, SCRIPT, SystemTest, wait_for
 
 CODE = 7077  # of florin-bench's transfers
 
 
 class FailoverTest(SystemTest):
     BROKERS = 2
+    POOLS = {"accounts": 2, "transactions": 2, "risk": 2}
 
     def transfers(self):
         return sum(int(self.cluster.sql(shard, "select count(*) from transfers"
@@ -31,13 +32,16 @@ class FailoverTest(SystemTest):
         goal = self.transfers() + count
         wait_for("payments to go on", lambda: self.transfers() >= goal)
 
-    def settle(self, process):
-        """Every request had its answer, and the books hold what was acknowledged, once."""
+    def check(self, process):
+        """Every request had its answer, and what was acknowledged is in the books."""
         output, _ = process.communicate(timeout=60)
         self.assertEqual(process.returncode, 0, output)
         result = json.loads(output.splitlines()[-1])
         self.assertEqual((result["errors"], result["refused"], result["verified"]), (0, 0, True),
                          output)
+
+    def settle(self, process):
+        self.check(process)
         self.cluster.audit()
 
     def test_clients_and_workers_go_on_with_the_broker_that_is_left(self):
@@ -52,6 +56,19 @@ class FailoverTest(SystemTest):
             self.wait_for_more()
         self.settle(load)
         self.assertEqual(pids, {name: self.cluster.pid(name) for name in pids})
+
+    def test_a_rolling_restart_fails_no_request(self):
+        before = {name: self.cluster.pid(name) for name in self.cluster.names()}
+        restart = subprocess.Popen([SCRIPT, "restart", "--dir", self.cluster.dir],
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        self.addCleanup(restart.wait)
+        self.addCleanup(restart.kill)
+        while restart.poll() is None:
+            self.check(self.load("--clients=8", "--seconds=5"))
+        self.assertEqual(restart.returncode, 0)
+        self.cluster.audit()
+        restarted = {name for name in before if before[name] != self.cluster.pid(name)}
+        self.assertEqual(restarted, {name for name in before if not name.startswith("shard")})
 
     def test_the_drill(self):
         """Kills all that there is: what it reports is asked, how long it takes is not."""
