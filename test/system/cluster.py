@@ -101,16 +101,16 @@ class Cluster:
     def log(self, name):
         return (self.dir / "log" / f"{name}.log").read_text()
 
-    def endpoint(self, workers=False):
+    def endpoint(self, workers=False, broker=1):
         settings = dict(line.split("=", 1)
                         for line in (self.dir / "cluster").read_text().splitlines())
-        return f"tcp://127.0.0.1:{int(settings['port_base']) + int(workers)}"
+        return f"tcp://127.0.0.1:{int(settings['port_base']) + 2 * (broker - 1) + int(workers)}"
 
     def keys(self, name="operator"):
         return wire.Keys(self.dir / "keys" / f"{name}.key", self.dir / "keys" / "broker.pub")
 
-    def client(self, **options):
-        return wire.Client(self.endpoint(), self.keys(), **options)
+    def client(self, broker=1, **options):
+        return wire.Client(self.endpoint(broker=broker), self.keys(), **options)
 
     def worker(self, service):
         """A plain worker of the RFC, for any service."""
@@ -215,9 +215,10 @@ class Payer(threading.Thread):
     leaves the outcome open. What was acknowledged is in `acknowledged`; what should not have come
     is in `surprises`."""
 
-    def __init__(self, cluster, accounts, first_id, batch=5, seed=1):
+    def __init__(self, cluster, accounts, first_id, batch=5, seed=1, broker=1):
         super().__init__(daemon=True)
         self.cluster, self.accounts, self.batch = cluster, list(accounts), batch
+        self.broker = broker
         self.random = random.Random(seed)
         self.ids = itertools.count(first_id)
         self.acknowledged, self.surprises = [], []
@@ -240,7 +241,7 @@ class Payer(threading.Thread):
                  seconds)
 
     def run(self):
-        with self.cluster.client() as client:
+        with self.cluster.client(broker=self.broker) as client:
             while not self.ending.is_set():
                 transfers = [wire.transfer(next(self.ids), *self.random.sample(self.accounts, 2),
                                            self.random.randint(1, 10**6))
