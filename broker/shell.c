@@ -13,8 +13,9 @@
 #include "broker/zap.h"
 #include "lib/clock.h"
 
-#define READS_MAX         256 /* messages from one socket in one turn of the loop */
-#define CROWDED_PAUSE_MS  50  /* how long clients are not read at most when a pool is crowded */
+#define READS_MAX         256  /* messages from one socket in one turn of the loop */
+#define CROWDED_PAUSE_MS  50   /* how long clients are not read at most when a pool is crowded */
+#define CROWDED_REST_MS   1000 /* from one such pause to the next */
 #define DROPS_LOG_REST_MS 1000
 #define DRAIN_MS          5000 /* what was taken in may take so long when the broker is to end */
 /* Lines a second about workers that come and go; one that does so in a loop must not fill a disk.
@@ -35,7 +36,7 @@ struct florin_shell {
     florin_core_t *core;
     florin_broker_metrics_t *metrics; /* NULL when nobody reads them */
     uint64_t now_ms;                  /* read once per turn */
-    uint64_t crowded_since_ms;        /* 0: no pool is crowded */
+    uint64_t crowded_since_ms;        /* when the last such pause began */
     uint64_t drain_ms;                /* when it ends at the latest; 0: it is not to end */
     uint64_t drops_logged_ms;
     florin_core_counters_t drops_logged;
@@ -373,15 +374,14 @@ static void log_drops(florin_shell_t *self)
     self->drops_logged_ms = self->now_ms;
 }
 
-/* Whether to read clients now. While a pool is crowded, better let them wait in their sockets a
- * little than refuse them: until there is room again, and not longer than the pause. */
+/* Whether to read clients now. When a pool gets crowded, better let them wait in their sockets a
+ * little than refuse them: until there is room again, and not longer than the pause. But not again
+ * and again: under lasting overload refusals would wait for the sum of all pauses. */
 static bool may_read_clients(florin_shell_t *self)
 {
-    if (!florin_core_crowded(self->core)) {
-        self->crowded_since_ms = 0;
+    if (!florin_core_crowded(self->core))
         return true;
-    }
-    if (self->crowded_since_ms == 0)
+    if (self->now_ms - self->crowded_since_ms >= CROWDED_REST_MS)
         self->crowded_since_ms = self->now_ms;
     return self->now_ms - self->crowded_since_ms >= CROWDED_PAUSE_MS;
 }
