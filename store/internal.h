@@ -78,6 +78,14 @@ void florin_store_wait(florin_store_t *self, florin_shards_t shards, uint64_t de
  * answered. */
 void florin_store_do_meanwhile(florin_store_t *self, florin_shards_t shards);
 
+/* Begins a transaction on every shard, all of them with snapshots of one moment, and holds writers
+ * up until each session is sent "ROLLBACK TO SAVEPOINT locked", which should be at once. Without
+ * `transfers` the moment is that of the accounts alone. After an error nothing is begun;
+ * FLORIN_ERROR_CONFLICT: somebody keeps a lock. */
+int florin_store_freeze(florin_store_t *self, bool transfers, florin_error_t *error) FLORIN_MUST_USE;
+/* Ends these transactions. */
+void florin_store_unfreeze(florin_store_t *self);
+
 /* A round on several shards at once that changes nothing: `add` adds its statements for each. A
  * connection that turns out to be lost is made anew, once. The results stay in the sessions. */
 typedef void(florin_store_add_fn)(florin_session_t *session, size_t shard, void *arg);

@@ -1,41 +1,7 @@
-/* The trial balance: one moment on all shards.
- *
- * Shard by shard, ascending as batches do, the accounts are locked against writing: a batch that
- * has committed at home but not yet elsewhere is waited for, one that comes later waits. With all
- * of them locked, each session's snapshot is the same moment. The locks go at once, with a
- * savepoint they were taken in, while the snapshots stay: nobody waits while the sums are made. */
+/* The trial balance: the sums of all accounts at one moment (moment.c). */
 #include <stdlib.h>
 
 #include "store/internal.h"
-
-#define TRIAL_TRIES_MAX 5
-
-/* A lock and a snapshot on one shard. Waiting writers queue behind us, so we do not wait long: but
- * longer than PostgreSQL needs to see that an autovacuum stands in the way (deadlock_timeout). */
-static int freeze(florin_store_t *self, size_t shard, florin_error_t *error)
-{
-    florin_session_t *session = &self->shards[shard];
-    int result = florin_store_open_shard(self, shard, error);
-    if (result != 0)
-        return result;
-    florin_session_begin(session);
-    florin_session_command(session, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
-    florin_session_command(session, "SET LOCAL lock_timeout = '1500ms'");
-    florin_session_command(session, "SET LOCAL enable_seqscan = on");
-    florin_session_command(session, "SAVEPOINT locked");
-    florin_session_command(session, "LOCK TABLE accounts IN EXCLUSIVE MODE");
-    florin_session_command(session, "SELECT FROM accounts LIMIT 0");
-    florin_session_sync(session);
-    return florin_session_finish(session, florin_store_deadline(self), error);
-}
-
-static int freeze_all(florin_store_t *self, florin_error_t *error)
-{
-    int result = 0;
-    for (size_t i = 0; i < self->shards_count && result == 0; i++)
-        result = freeze(self, i, error);
-    return result;
-}
 
 /* On all shards at once: lets the writers go on, then sums. */
 static int sum_all(florin_store_t *self, florin_error_t *error)
@@ -57,21 +23,6 @@ static int sum_all(florin_store_t *self, florin_error_t *error)
             return florin_error_set(error, session->error.code, "%s", session->error.message);
     }
     return 0;
-}
-
-static void unfreeze_all(florin_store_t *self)
-{
-    for (size_t i = 0; i < self->shards_count; i++) {
-        if (!self->shards[i].pg)
-            continue;
-        florin_session_begin(&self->shards[i]);
-        florin_session_command(&self->shards[i], "ROLLBACK");
-        florin_session_sync(&self->shards[i]);
-    }
-    florin_store_wait(self, florin_store_all_shards(self), florin_store_deadline(self));
-    for (size_t i = 0; i < self->shards_count; i++)
-        if (self->shards[i].fault != FLORIN_FAULT_NONE)
-            florin_session_close(&self->shards[i]);
 }
 
 static florin_sum_t read_sum(const PGresult *rows, int row, int column)
@@ -142,21 +93,13 @@ int florin_store_trial_balance(florin_store_t *self, florin_trial_row_t *rows, s
                                florin_error_t *error)
 {
     *count = 0;
-    int result = florin_store_map(self, error);
+    florin_arena_reset(self->arena);
+    int result = florin_store_freeze(self, false, error);
     if (result != 0)
         return result;
-    florin_arena_reset(self->arena);
-    for (unsigned tries = 1;; tries++) {
-        result = freeze_all(self, error);
-        if (result == 0)
-            result = sum_all(self, error);
-        if (result == 0)
-            break;
-        unfreeze_all(self);
-        /* A lock that did not come, or a connection that had died: once more. */
-        bool passing = result == FLORIN_ERROR_CONFLICT || result == FLORIN_ERROR_UNAVAILABLE;
-        if (!passing || tries == TRIAL_TRIES_MAX)
-            return result;
-    }
-    return collect(self, rows, count, error);
+    result = sum_all(self, error);
+    if (result == 0)
+        return collect(self, rows, count, error);
+    florin_store_unfreeze(self);
+    return result;
 }

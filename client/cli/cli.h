@@ -11,8 +11,8 @@
 enum { CLI_DONE = 0, CLI_REFUSED = 1, CLI_USAGE = 2, CLI_UNREACHABLE = 3, CLI_OUTPUT = 4 };
 
 typedef struct {
-    const char *config; /* --config, or NULL */
-    bool json;          /* --json */
+    char *config; /* --config, or NULL */
+    bool json;    /* --json */
     florin_client_options_t options;
     florin_client_t *client; /* made by the first call */
 } cli_t;
@@ -68,5 +68,6 @@ int transfer_import(cli_t *cli, int argc, char **argv);
 int trial_balance(cli_t *cli, int argc, char **argv);
 int status(cli_t *cli, int argc, char **argv);
 int keygen(cli_t *cli, int argc, char **argv);
+int verify(cli_t *cli, int argc, char **argv);
 
 #endif

@@ -28,6 +28,7 @@ static const struct {
     {"trial-balance", NULL, trial_balance},
     {"status", NULL, status},
     {"keygen", NULL, keygen},
+    {"verify", NULL, verify},
 };
 #define COMMANDS (sizeof commands / sizeof *commands)
 
@@ -53,6 +54,7 @@ static const char help[] =
     "  trial-balance               sum up all books and compare debits with credits\n"
     "  status                      show the broker's pools, queues and workers\n"
     "  keygen NAME                 make a key pair\n"
+    "  verify --control CONNINFO   check in the databases that the books are whole\n"
     "\n"
     "`florin COMMAND --help` tells a command's options; florin(1) tells all.\n"
     "\n"

@@ -5,7 +5,7 @@
 #include "store/admin.h"
 
 /* Exit codes. */
-enum { ADMIN_DONE = 0, ADMIN_FAILED = 1, ADMIN_USAGE = 2 };
+enum { ADMIN_DONE = 0, ADMIN_FAILED = 1, ADMIN_USAGE = 2, ADMIN_NOT_VERIFIED = 2 };
 
 /* What the command line says: options, and the words that are none. */
 typedef struct {
@@ -13,7 +13,10 @@ typedef struct {
     const char *sql;
     const char *max, *review_above, *sum; /* amounts, in decimals */
     const char *window, *count;           /* numbers */
-    char **words;                         /* what follows the command's own words */
+    const char *older_than, *timeout;     /* seconds */
+    const char *show;                     /* a number */
+    bool json;
+    char **words; /* what follows the command's own words */
     size_t words_count;
 } admin_arguments_t;
 
@@ -29,9 +32,15 @@ int admin_risk_allow(const admin_arguments_t *arguments);
 int admin_risk_free(const admin_arguments_t *arguments);
 int admin_risk_show(const admin_arguments_t *arguments);
 int admin_resolve(const admin_arguments_t *arguments);
+/* ADMIN_DONE: the books are whole, ADMIN_FAILED: they are not, ADMIN_NOT_VERIFIED: who knows. */
+int admin_verify(const admin_arguments_t *arguments);
 
 /* Says what went wrong; returns ADMIN_USAGE for an argument that is wrong, else ADMIN_FAILED. */
 int admin_fail(const florin_error_t *error);
+
+/* Reads a number of at least `min` that may be left out; then *number stays as it is. */
+int admin_number(const char *text, const char *what, uint32_t min, uint32_t *number,
+                 florin_error_t *error);
 
 /* A store on the control database, for commands that read. */
 int admin_store(const admin_arguments_t *arguments, florin_store_t **store, florin_error_t *error);

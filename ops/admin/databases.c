@@ -1,4 +1,5 @@
 /* The commands that keep schema and shards. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -8,6 +9,21 @@ int admin_fail(const florin_error_t *error)
 {
     fprintf(stderr, "florin-admin: %s\n", error->message);
     return error->code == FLORIN_ERROR_INVALID ? ADMIN_USAGE : ADMIN_FAILED;
+}
+
+int admin_number(const char *text, const char *what, uint32_t min, uint32_t *number,
+                 florin_error_t *error)
+{
+    if (!text)
+        return 0;
+    char *end;
+    errno = 0;
+    unsigned long value = strtoul(text, &end, 10);
+    if (*text < '0' || *text > '9' || *end || errno || value < min || value > INT32_MAX)
+        return florin_error_set(error, FLORIN_ERROR_INVALID, "%s: %s is not a number from %u", what,
+                                text, min);
+    *number = (uint32_t)value;
+    return 0;
 }
 
 int admin_store(const admin_arguments_t *arguments, florin_store_t **store, florin_error_t *error)

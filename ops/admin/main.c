@@ -8,7 +8,16 @@
 #include "lib/log.h"
 #include "ops/admin/admin.h"
 
-enum { OPTION_MAX = 256, OPTION_REVIEW_ABOVE, OPTION_WINDOW, OPTION_COUNT, OPTION_SUM };
+enum {
+    OPTION_MAX = 256,
+    OPTION_REVIEW_ABOVE,
+    OPTION_WINDOW,
+    OPTION_COUNT,
+    OPTION_SUM,
+    OPTION_OLDER_THAN,
+    OPTION_TIMEOUT,
+    OPTION_SHOW
+};
 
 static const struct argp_option options[] = {
     {"control", 'c', "CONNINFO", 0, "libpq connection string of the control database", 1},
@@ -19,6 +28,11 @@ static const struct argp_option options[] = {
     {"window", OPTION_WINDOW, "SECONDS", 0, "risk set: length of the rolling window", 3},
     {"count", OPTION_COUNT, "N", 0, "risk set: debits of an account in a window", 3},
     {"sum", OPTION_SUM, "AMOUNT", 0, "risk set: what an account may debit in a window", 3},
+    {"older-than", OPTION_OLDER_THAN, "SECONDS", 0,
+     "verify: what is in doubt for less may pass by itself [5]", 4},
+    {"show", OPTION_SHOW, "N", 0, "verify: name up to N findings of each check [20]", 4},
+    {"timeout", OPTION_TIMEOUT, "SECONDS", 0, "verify: give up after that time [3600]", 4},
+    {"json", 'j', 0, 0, "verify: print one JSON object", 4},
     {0}};
 
 static const char usage_words[] = "migrate --sql FOLDER\n"
@@ -29,7 +43,8 @@ static const char usage_words[] = "migrate --sql FOLDER\n"
                                   "risk unset CURRENCY\n"
                                   "risk block|allow|free ACCOUNT\n"
                                   "risk show\n"
-                                  "resolve";
+                                  "resolve\n"
+                                  "verify";
 
 static const char help[] =
     "Keeps Florin's databases."
@@ -47,10 +62,13 @@ static const char help[] =
     "  risk show      show all limits and accounts\n"
     "  resolve        end prepared transactions that a dead worker left, as\n"
     "                 workers do by themselves\n"
+    "  verify         check that the books are whole, while the cluster runs or\n"
+    "                 with its databases alone; changes nothing\n"
     "\n"
     "Amounts are in decimals: --max 1000.00. migrate is safe to run at any time.\n"
     "Every command but migrate-shard needs --control or --config.\n"
-    "Exit code: 0 done, 1 refused or failed, 2 usage.";
+    "Exit code: 0 done, 1 refused or failed, 2 usage; of verify: 0 the books are\n"
+    "whole, 1 they are not, 2 they could not be checked.";
 
 typedef struct {
     const char *first, *second; /* second is NULL for a command of one word */
@@ -71,6 +89,7 @@ static const command_t commands[] = {
     {"risk", "free", 1, 1, true, admin_risk_free},
     {"risk", "show", 0, 0, true, admin_risk_show},
     {"resolve", NULL, 0, 0, true, admin_resolve},
+    {"verify", NULL, 0, 0, true, admin_verify},
 };
 
 #define WORDS_MAX (FLORIN_SHARDS_MAX + 2)
@@ -110,6 +129,18 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
         return 0;
     case OPTION_SUM:
         arguments->sum = value;
+        return 0;
+    case OPTION_OLDER_THAN:
+        arguments->older_than = value;
+        return 0;
+    case OPTION_TIMEOUT:
+        arguments->timeout = value;
+        return 0;
+    case OPTION_SHOW:
+        arguments->show = value;
+        return 0;
+    case 'j':
+        arguments->json = true;
         return 0;
     case ARGP_KEY_ARG:
         if (line->words_count == WORDS_MAX)
@@ -158,7 +189,7 @@ static int run(line_t *line)
         return usage_error("there are more words than the command takes");
     if (line->config && !line->arguments.control) {
         if (florin_config_load(line->config, &config, &error) != 0)
-            return admin_fail(&error);
+            return usage_error(error.message);
         line->arguments.control = florin_config_text(config, "store/control", NULL);
     }
     int code = command->control && !line->arguments.control

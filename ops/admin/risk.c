@@ -1,5 +1,4 @@
 /* The commands that keep the rules of risk. */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,20 +29,6 @@ static int parse_amount(const char *text, const char *what, const florin_currenc
     return result;
 }
 
-static int parse_number(const char *text, const char *what, uint32_t *number, florin_error_t *error)
-{
-    if (!text)
-        return 0;
-    char *end;
-    errno = 0;
-    unsigned long value = strtoul(text, &end, 10);
-    if (*text < '0' || *text > '9' || *end || errno || value == 0 || value > INT32_MAX)
-        return florin_error_set(error, FLORIN_ERROR_INVALID, "%s: %s is not a number above 0", what,
-                                text);
-    *number = (uint32_t)value;
-    return 0;
-}
-
 int admin_risk_set(const admin_arguments_t *arguments)
 {
     florin_error_t error = {0};
@@ -56,9 +41,9 @@ int admin_risk_set(const admin_arguments_t *arguments)
         result = parse_amount(arguments->review_above, "--review-above", currency,
                               &rule.review_above, &error);
     if (result == 0)
-        result = parse_number(arguments->window, "--window", &rule.window_s, &error);
+        result = admin_number(arguments->window, "--window", 1, &rule.window_s, &error);
     if (result == 0)
-        result = parse_number(arguments->count, "--count", &rule.window_count_max, &error);
+        result = admin_number(arguments->count, "--count", 1, &rule.window_count_max, &error);
     if (result == 0)
         result = parse_amount(arguments->sum, "--sum", currency, &rule.window_sum_max, &error);
     if (result == 0 && !rule.amount_max && !rule.review_above && !rule.window_s)
