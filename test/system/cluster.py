@@ -129,6 +129,11 @@ class Cluster:
         return self._run("florin-admin", [*arguments, "--control", self.conninfo("control")],
                          exit_code, 30)
 
+    def verify(self, *arguments, exit_code=0):
+        """What florin verify says; fails when it ends with another code."""
+        return self._run("florin", ["verify", *arguments, "--control", self.conninfo("control")],
+                         exit_code, 120)
+
     def _run(self, program, arguments, exit_code, seconds):
         done = subprocess.run([self.bin / program, *map(str, arguments)], stdin=subprocess.DEVNULL,
                               capture_output=True, text=True, timeout=seconds)
@@ -182,6 +187,7 @@ class Cluster:
         missing = [i for i in acknowledged if uuid(i) not in rows]
         assert not missing, f"acknowledged but not there: {missing[:5]} of {len(missing)}"
         assert self.trial_balance_is_zero()
+        self.verify()
 
     def _audit_transfer(self, transfer, copies, accounts):
         """Takes the transfer's amount from its accounts, which must come out at zero in the end."""

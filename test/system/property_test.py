@@ -195,6 +195,7 @@ class PropertyTest(SystemTest):
 
     def test_the_books_keep_their_rules(self):
         self.assert_none(self.books.audit(self.opened))
+        self.cluster.verify()
 
     def test_no_window_of_risk_was_passed(self):
         for account, entries in self.books.histories.items():
