@@ -78,11 +78,15 @@ void florin_store_wait(florin_store_t *self, florin_shards_t shards, uint64_t de
  * answered. */
 void florin_store_do_meanwhile(florin_store_t *self, florin_shards_t shards);
 
+/* A sum that came as text, for it may pass 64 bits. */
+florin_sum_t florin_store_column_sum(const PGresult *result, int row, int column);
+
 /* Begins a transaction on every shard, all of them with snapshots of one moment, and holds writers
  * up until each session is sent "ROLLBACK TO SAVEPOINT locked", which should be at once. Without
  * `transfers` the moment is that of the accounts alone. After an error nothing is begun;
  * FLORIN_ERROR_CONFLICT: somebody keeps a lock. */
-int florin_store_freeze(florin_store_t *self, bool transfers, florin_error_t *error) FLORIN_MUST_USE;
+int florin_store_freeze(florin_store_t *self, bool transfers,
+                        florin_error_t *error) FLORIN_MUST_USE;
 /* Ends these transactions. */
 void florin_store_unfreeze(florin_store_t *self);
 

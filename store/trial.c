@@ -25,7 +25,7 @@ static int sum_all(florin_store_t *self, florin_error_t *error)
     return 0;
 }
 
-static florin_sum_t read_sum(const PGresult *rows, int row, int column)
+florin_sum_t florin_store_column_sum(const PGresult *rows, int row, int column)
 {
     florin_sum_t sum = 0;
     for (const char *digit = PQgetvalue(rows, row, column); *digit >= '0' && *digit <= '9'; digit++)
@@ -78,10 +78,10 @@ static int collect(florin_store_t *self, florin_trial_row_t *rows, size_t *count
                 .ledger = florin_column_u32(result, i, 0),
                 .code = (uint16_t)florin_column_u32(result, i, 1),
                 .accounts_count = florin_column_u64(result, i, 2),
-                .debits_pending = read_sum(result, i, 3),
-                .debits_posted = read_sum(result, i, 4),
-                .credits_pending = read_sum(result, i, 5),
-                .credits_posted = read_sum(result, i, 6),
+                .debits_pending = florin_store_column_sum(result, i, 3),
+                .debits_posted = florin_store_column_sum(result, i, 4),
+                .credits_pending = florin_store_column_sum(result, i, 5),
+                .credits_posted = florin_store_column_sum(result, i, 6),
             };
         }
         *count = merge(rows, *count);

@@ -101,30 +101,43 @@ static void see_prepared(verify_t *self, florin_shards_t shards)
     prepared->age_s = florin_column_u64(page, row, 1);
 }
 
-static void see_decision(verify_t *self, florin_shards_t shards)
+/* Hands a decision to those prepared for it; false when there are none. */
+static bool hand_over(verify_t *self, size_t home, florin_id_t batch, bool commit)
 {
-    size_t home = lowest(shards);
-    const PGresult *page;
-    int row = row_of(self, home, &page);
-    florin_id_t batch = florin_column_id(page, row, 0);
-    bool commit = florin_column_bool(page, row, 1), waited_for = false;
-    char subject[SUBJECT_BYTES];
-    self->check->checked++;
+    bool waited_for = false;
     for (size_t i = 0; i < self->prepared_count; i++) {
         florin_gid_t gid;
-        if (!florin_gid_parse(self->prepared[i].name, &gid) || gid.batch != batch)
+        if (!florin_gid_parse(self->prepared[i].name, &gid) || gid.batch != batch ||
+            gid.home != home)
             continue;
         waited_for = true;
         self->prepared[i].decided = true;
         self->prepared[i].commit = commit;
     }
-    if (waited_for || florin_column_u64(page, row, 2) < self->options->in_doubt_after_s)
-        return;
-    tell(self, true, (int)home, subject_of("batch", batch, subject),
-         commit ? "decided to commit, and prepared nowhere: done on every shard; the next batch or "
-                  "a worker's clean-up forgets the decision"
-                : "fenced off, and prepared nowhere: a late coordinator of it may still meet the "
-                  "fence; workers take fences away after a day");
+    return waited_for;
+}
+
+static void see_decision(verify_t *self, florin_shards_t shards)
+{
+    for (size_t home = 0; home < self->store->shards_count; home++) {
+        const PGresult *page;
+        int row = row_of(self, home, &page);
+        char subject[SUBJECT_BYTES];
+        if (!florin_shards_has(shards, home))
+            continue;
+        florin_id_t batch = florin_column_id(page, row, 0);
+        bool commit = florin_column_bool(page, row, 1);
+        self->check->checked++;
+        if (hand_over(self, home, batch, commit) ||
+            florin_column_u64(page, row, 2) < self->options->in_doubt_after_s)
+            continue;
+        tell(self, true, (int)home, subject_of("batch", batch, subject),
+             commit
+                 ? "decided to commit, and prepared nowhere: done on every shard; the next batch "
+                   "or a worker's clean-up forgets the decision"
+                 : "fenced off, and prepared nowhere: a late coordinator of it may still meet "
+                   "the fence; workers take fences away after a day");
+    }
 }
 
 static void tell_prepared(verify_t *self, const prepared_t *prepared)
@@ -132,7 +145,8 @@ static void tell_prepared(verify_t *self, const prepared_t *prepared)
     char subject[SUBJECT_BYTES];
     florin_gid_t gid;
     (void)snprintf(subject, sizeof subject, "prepared transaction %s", prepared->name);
-    if (!florin_gid_parse(prepared->name, &gid) || gid.home >= self->store->shards_count)
+    if (!florin_gid_parse(prepared->name, &gid) || gid.shard != prepared->shard ||
+        gid.home >= self->store->shards_count)
         tell(self, false, (int)prepared->shard, subject,
              "prepared for %" PRIu64 " s under a name that no worker gives; end it by hand",
              prepared->age_s);
@@ -172,14 +186,6 @@ static int check_in_doubt(verify_t *self, const char *const *sql, florin_error_t
 
 /* ----------------------------------------------------------------------- side by side: ledgers */
 
-static florin_sum_t read_sum(const PGresult *page, int row, int column)
-{
-    florin_sum_t sum = 0;
-    for (const char *digit = PQgetvalue(page, row, column); *digit >= '0' && *digit <= '9'; digit++)
-        sum = sum * 10 + (unsigned)(*digit - '0');
-    return sum;
-}
-
 /* A sum in decimals; text holds 40 bytes. */
 static const char *format_sum(florin_sum_t sum, char text[40])
 {
@@ -204,7 +210,7 @@ static void see_ledger(verify_t *self, florin_shards_t shards)
             continue;
         ledger = florin_column_u64(page, row, 0);
         for (int k = 0; k < 4; k++)
-            sums[k] += read_sum(page, row, 1 + k);
+            sums[k] += florin_store_column_sum(page, row, 1 + k);
     }
     self->check->checked++;
     for (size_t kind = 0; kind < 2; kind++) {
@@ -464,10 +470,12 @@ static int thaw(verify_t *self, florin_error_t *error)
     return command_all(self, commands, sizeof commands / sizeof *commands, error);
 }
 
-/* The books can't be held still: what is in doubt can be seen without, and may be why. */
+/* The books can't be held still: what is in doubt can be seen without, and may be why. The time may
+ * have gone into waiting, so this has its own. */
 static int look_for_the_cause(verify_t *self, florin_error_t *error)
 {
     static const char *const commands[] = {"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"};
+    self->deadline_ms = florin_store_deadline(self->store);
     int result = command_all(self, commands, 1, error);
     return result == 0 ? run_check(self, 0, error) : result;
 }
