@@ -628,6 +628,18 @@ static void a_prepared_transaction_that_keeps_locks(void **state)
     assert_false(report.checks[1].done);
 }
 
+/* On the shard of a transfer's id alone a batch locks no account, and is waited for all the same:
+ * otherwise its row would be missing in the middle of the second phase. */
+static void a_row_prepared_without_an_account(void **state)
+{
+    florin_error_t error = {0};
+    (void)state;
+    prepare("INSERT INTO transfers (id, amount, timestamp, timeout_s, ledger, code, flags, result)"
+            " VALUES ('00000000-0000-0000-0000-00000000ffff', 0, 1, 0, 0, 0, 0, 1)");
+    assert_int_equal(verify(0, &error), FLORIN_ERROR_CONFLICT);
+    expect_prepared("undecided");
+}
+
 static void a_decision_that_nobody_waits_for(void **state)
 {
     (void)state;
@@ -710,6 +722,7 @@ int main(void)
         DAMAGE(an_account_overdrawn),
         DAMAGE(a_stray_prepared_transaction),
         DAMAGE(a_prepared_transaction_that_keeps_locks),
+        DAMAGE(a_row_prepared_without_an_account),
         DAMAGE(a_decision_that_nobody_waits_for),
         DAMAGE(books_of_all_kinds_are_whole), /* mended, they are again */
     };
