@@ -57,7 +57,8 @@ static void clear_results(florin_session_t *self)
 static void hang_up(florin_session_t *self)
 {
     PQfinish(self->pg);
-    self->pg = NULL;
+    PQfinish(self->connecting);
+    self->pg = self->connecting = NULL;
     self->waiting = false;
     if (self->counted)
         florin_metric_add(self->metrics.sessions, -1);
@@ -94,6 +95,14 @@ static void lose(florin_session_t *self, int code, const char *why)
     hang_up(self);
 }
 
+/* A server that does not answer is not waited for again, and its turn goes to the next host. */
+static void lose_silent(florin_session_t *self, int code, const char *why)
+{
+    lose(self, code, why);
+    self->silent = true;
+    self->host++;
+}
+
 static bool is_conflict(const char *sqlstate)
 {
     static const char *const conflicts[] = {
@@ -117,11 +126,13 @@ static bool is_passing(const char *sqlstate)
            strncmp(sqlstate, "25", 2) == 0;
 }
 
-/* A migration, or a pooler, took away what the session prepared. */
+/* A migration, or a pooler, took away what the session prepared; or the server takes no writes any
+ * more, and another host may. */
 static bool is_stale(const char *sqlstate)
 {
     return strcmp(sqlstate, "0A000") == 0 || /* cached plan must not change result type */
-           strcmp(sqlstate, "26000") == 0;   /* prepared statement does not exist */
+           strcmp(sqlstate, "26000") == 0 || /* prepared statement does not exist */
+           strcmp(sqlstate, "25006") == 0;   /* read_only_sql_transaction */
 }
 
 /* The first error of a round is its fault; those after it only follow from it. */
@@ -278,7 +289,7 @@ void florin_sessions_wait(florin_session_t **sessions, size_t count, uint64_t de
         return;
     for (size_t i = 0; i < count; i++)
         if (sessions[i]->waiting)
-            lose(sessions[i], FLORIN_ERROR_TIMEOUT, "no answer in time; connection dropped");
+            lose_silent(sessions[i], FLORIN_ERROR_TIMEOUT, "no answer in time; connection dropped");
 }
 
 PGresult *florin_session_result(const florin_session_t *self, size_t index)
@@ -323,55 +334,116 @@ static void ignore_notice(void *arg, const PGresult *result)
     (void)result;
 }
 
-static PGconn *start_connection(const char *conninfo)
+static void set_pause(florin_session_t *self)
+{
+    uint32_t next = self->pause_ms ? 2 * self->pause_ms : FLORIN_SESSION_PAUSE_MIN_MS;
+    self->pause_ms = next < FLORIN_SESSION_PAUSE_MAX_MS ? next : FLORIN_SESSION_PAUSE_MAX_MS;
+    self->retry_at_ms = florin_clock_ms() + self->pause_ms;
+}
+
+/* Turns a list so that it begins with its n-th item: "a,b,c" with the second is "b,c,a". */
+static void turn(char *list, unsigned first)
+{
+    char turned[FLORIN_SESSION_CONNINFO_BYTES];
+    unsigned count = 1;
+    for (const char *c = list; *c; c++)
+        count += *c == ',';
+    const char *from = list;
+    for (first %= count; first > 0; first--)
+        from = strchr(from, ',') + 1;
+    if (from == list)
+        return;
+    snprintf(turned, sizeof turned, "%s,%.*s", from, (int)(from - list) - 1, list);
+    memcpy(list, turned, strlen(list));
+}
+
+/* libpq begins with the first host each time, and leaves one only when that one fails. */
+static PGconn *start_connection(const florin_session_t *self)
 {
     /* What stands before the connection string it may override, what stands after it not. A standby
      * is behind, and shows no prepared transactions: only the primary is asked. */
-    static const char *const keywords[] = {
-        "keepalives_idle",  "keepalives_interval", "keepalives_count",     "dbname",
-        "application_name", "client_encoding",     "target_session_attrs", NULL};
-    const char *values[] = {"10", "5", "3", conninfo, "florin", "UTF8", "read-write", NULL};
-    return PQconnectStartParams(keywords, values, 1);
+    enum { FIXED = 7, HOSTS = 3 };
+    const char *keywords[FIXED + HOSTS + 1] = {
+        "keepalives_idle",  "keepalives_interval", "keepalives_count",    "dbname",
+        "application_name", "client_encoding",     "target_session_attrs"};
+    const char *values[FIXED + HOSTS + 1] = {"10",     "5",    "3",         self->conninfo,
+                                             "florin", "UTF8", "read-write"};
+    PQconninfoOption *options = PQconninfoParse(self->conninfo, NULL);
+    size_t count = FIXED;
+    for (const PQconninfoOption *option = options; option && option->keyword; option++)
+        if (option->val &&
+            (strcmp(option->keyword, "host") == 0 || strcmp(option->keyword, "hostaddr") == 0 ||
+             strcmp(option->keyword, "port") == 0)) {
+            turn(option->val, self->host);
+            keywords[count] = option->keyword;
+            values[count++] = option->val;
+        }
+    PGconn *pg = PQconnectStartParams(keywords, values, 1);
+    PQconninfoFree(options);
+    return pg;
 }
 
+static int begin_connecting(florin_session_t *self, uint64_t deadline_ms)
+{
+    self->connecting = start_connection(self);
+    self->polling = PGRES_POLLING_WRITING;
+    self->connect_by_ms = deadline_ms;
+    if (!self->connecting)
+        return florin_error_set(&self->error, FLORIN_ERROR_MEMORY, "%s: no memory for it",
+                                self->name);
+    if (PQstatus(self->connecting) != CONNECTION_BAD)
+        return 0;
+    lose(self, FLORIN_ERROR_UNAVAILABLE, PQerrorMessage(self->connecting));
+    return self->error.code;
+}
+
+/* Goes on with connecting. A server that was silent is waited for only once it has said something;
+ * until then each call takes a glance, while the attempt's time lasts. False: not connected. */
 static bool await_connection(florin_session_t *self, uint64_t deadline_ms)
 {
-    PostgresPollingStatusType status = PGRES_POLLING_WRITING;
-    while (status != PGRES_POLLING_OK) {
-        struct pollfd wait = {.fd = PQsocket(self->pg),
-                              .events = status == PGRES_POLLING_READING ? POLLIN : POLLOUT};
-        int left_ms = remaining_ms(deadline_ms);
-        if (left_ms == 0) {
-            lose(self, FLORIN_ERROR_UNAVAILABLE, "the server does not answer");
+    bool patient = !self->silent;
+    while (self->polling != PGRES_POLLING_OK) {
+        bool reading = self->polling == PGRES_POLLING_READING;
+        struct pollfd wait = {.fd = PQsocket(self->connecting),
+                              .events = reading ? POLLIN : POLLOUT};
+        if (poll(&wait, 1, patient ? remaining_ms(deadline_ms) : FLORIN_SESSION_GLANCE_MS) > 0)
+            self->polling = PQconnectPoll(self->connecting);
+        else if (remaining_ms(self->connect_by_ms) == 0) {
+            lose_silent(self, FLORIN_ERROR_UNAVAILABLE, "the server does not answer");
+            return false;
+        } else if (!patient)
+            return false;
+        if (self->polling == PGRES_POLLING_FAILED) {
+            lose(self, FLORIN_ERROR_UNAVAILABLE, PQerrorMessage(self->connecting));
+            set_pause(self);
             return false;
         }
-        if (poll(&wait, 1, left_ms) > 0)
-            status = PQconnectPoll(self->pg);
-        if (status == PGRES_POLLING_FAILED) {
-            lose(self, FLORIN_ERROR_UNAVAILABLE, PQerrorMessage(self->pg));
-            return false;
-        }
+        bool next = PQstatus(self->connecting) == CONNECTION_STARTED;
+        self->host += next;
+        patient = next ? !self->silent : patient || reading;
     }
+    self->pg = self->connecting;
+    self->connecting = NULL;
     return true;
 }
 
 /* What a session of the books needs. Statements are planned once, for any parameters, and never
  * read a whole table: a plan made while the tables were empty has to stay good. A worker that
  * stalls in the middle of a batch must not keep its locks from others: the server ends its session.
- * The last but one lets a server notice that nobody waits for an answer any more. */
+ * The last but one lets a server notice that nobody waits for an answer any more. The server's own
+ * timeout is off: it would break off a commit's wait for a standby, and call that a success. */
 static int set_up(florin_session_t *self, const florin_session_timeouts_t *timeouts,
                   uint64_t deadline_ms, florin_error_t *error)
 {
     char sql[512];
     snprintf(sql, sizeof sql,
-             "SET statement_timeout = %u; SET lock_timeout = %u;"
+             "SET statement_timeout = 0; SET lock_timeout = %u;"
              "SET idle_in_transaction_session_timeout = %u; SET jit = off;"
              "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off;"
              "SET client_connection_check_interval = '1s';"
              "SELECT set_config('synchronous_commit', 'on', false)"
              " WHERE current_setting('synchronous_commit') = 'off'",
-             timeouts->statement_timeout_ms, timeouts->lock_timeout_ms,
-             timeouts->statement_timeout_ms);
+             timeouts->lock_timeout_ms, timeouts->statement_timeout_ms);
     return florin_session_script(self, sql, deadline_ms, error);
 }
 
@@ -398,13 +470,6 @@ static void no_schema(florin_session_t *self)
                      cause.message);
 }
 
-static void set_pause(florin_session_t *self)
-{
-    uint32_t next = self->pause_ms ? 2 * self->pause_ms : FLORIN_SESSION_PAUSE_MIN_MS;
-    self->pause_ms = next < FLORIN_SESSION_PAUSE_MAX_MS ? next : FLORIN_SESSION_PAUSE_MAX_MS;
-    self->retry_at_ms = florin_clock_ms() + self->pause_ms;
-}
-
 int florin_session_open(florin_session_t *self, florin_statement_kind_t kind,
                         const florin_session_timeouts_t *timeouts, florin_error_t *error)
 {
@@ -414,17 +479,15 @@ int florin_session_open(florin_session_t *self, florin_statement_kind_t kind,
         return florin_error_set(error, self->error.code, "%s", self->error.message);
     uint64_t deadline_ms = florin_clock_ms() + timeouts->connect_timeout_ms;
     clear_results(self);
-    self->pg = start_connection(self->conninfo);
-    if (!self->pg)
-        return florin_error_set(error, FLORIN_ERROR_MEMORY, "%s: no memory for it", self->name);
-    self->pipelined = false;
-    if (PQstatus(self->pg) == CONNECTION_BAD) {
-        lose(self, FLORIN_ERROR_UNAVAILABLE, PQerrorMessage(self->pg));
-    } else if (await_connection(self, deadline_ms)) {
+    if (!self->connecting && begin_connecting(self, deadline_ms) != 0)
+        set_pause(self);
+    else if (await_connection(self, deadline_ms)) {
+        self->pipelined = false;
         PQsetNoticeReceiver(self->pg, ignore_notice, NULL);
         if (PQsetnonblocking(self->pg, 1) == 0 && set_up(self, timeouts, deadline_ms, error) == 0 &&
             prepare_all(self, kind, deadline_ms, error) == 0) {
             self->pause_ms = 0;
+            self->silent = false;
             self->openings++;
             self->counted = true;
             florin_metric_add(self->metrics.openings, 1);
@@ -434,7 +497,7 @@ int florin_session_open(florin_session_t *self, florin_statement_kind_t kind,
         florin_session_close(self);
         if (strcmp(self->sqlstate, "42P01") == 0 || strcmp(self->sqlstate, "42703") == 0)
             no_schema(self);
+        set_pause(self);
     }
-    set_pause(self);
     return florin_error_set(error, self->error.code, "%s", self->error.message);
 }

@@ -19,6 +19,7 @@
 #define FLORIN_SESSION_RESULTS_MAX    32
 #define FLORIN_SESSION_PAUSE_MIN_MS   50
 #define FLORIN_SESSION_PAUSE_MAX_MS   1000
+#define FLORIN_SESSION_GLANCE_MS      20 /* the wait for a server that was silent */
 #define FLORIN_SESSION_CONNINFO_BYTES 1024
 
 /* What went wrong in a round. */
@@ -45,7 +46,12 @@ typedef struct {
 typedef struct {
     char name[32]; /* "shard 2", for messages */
     char conninfo[FLORIN_SESSION_CONNINFO_BYTES];
-    PGconn *pg; /* NULL: closed */
+    PGconn *pg;                        /* NULL: closed */
+    PGconn *connecting;                /* NULL: no attempt is under way */
+    PostgresPollingStatusType polling; /* what the attempt waits for */
+    uint64_t connect_by_ms;            /* the end of its time; florin_clock_ms */
+    unsigned host; /* the one of its hosts that the next attempt begins with, modulo their number */
+    bool silent;   /* did not answer in time, and was not open since */
     PGresult *results[FLORIN_SESSION_RESULTS_MAX];
     size_t results_count;
     bool pipelined;
@@ -71,7 +77,9 @@ void florin_session_measure(florin_session_t *self, florin_metrics_t *metrics);
 bool florin_session_ready(const florin_session_t *self);
 
 /* Connects, sets the timeouts and prepares the statements of `kind`. An open session stays as it
- * is. In the pause that follows a failure, that failure is returned again, at once. */
+ * is. In the pause that follows a failure, that failure is returned again, at once. After a server
+ * did not answer in time, nobody waits long for it: connecting goes on from call to call, host by
+ * host, and each returns that failure until one of them has begun to answer. */
 int florin_session_open(florin_session_t *self, florin_statement_kind_t kind,
                         const florin_session_timeouts_t *timeouts,
                         florin_error_t *error) FLORIN_MUST_USE;
