@@ -2,7 +2,6 @@
 import atexit
 import collections
 import contextlib
-import functools
 import itertools
 import json
 import os
@@ -42,6 +41,7 @@ class Cluster:
         self.shards = shards
         self.pools = pools
         self.brokers = brokers
+        self.conninfos = {}  # of the databases, as far as they were asked for
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="florin-test-"))
         atexit.register(self.destroy)  # also when the tests are broken off
 
@@ -85,8 +85,42 @@ class Cluster:
         self.kill(name, sig)
         wait_for(f"{name} to end", lambda: not alive(pid))
 
-    def scale(self, pool, count):
-        self.ops("scale", pool, count, "--dir", self.dir)
+    def end_if_alive(self, name, sig="TERM"):
+        if alive(self.pid(name)):
+            self.end(name, sig)
+
+    def scale(self, pool, count, env=None):
+        self.ops("scale", pool, count, "--dir", self.dir, env=env)
+
+    def set_store(self, **settings):
+        """Settings of the workers' section `store`. They start again, and read them until the next
+        ops("up") writes the files anew; what runs by then keeps them."""
+        for pool in self.pool_sizes():
+            path = self.dir / "etc" / f"{pool}.zpl"
+            head, tail = path.read_text().split("store\n", 1)
+            kept = [line for line in tail.splitlines()
+                    if line.split("=")[0].strip() not in settings]
+            path.write_text("\n".join([head + "store", *(f'    {name} = "{value}"' for name, value
+                                                         in settings.items()), *kept, ""]))
+        self.restart_workers()
+
+    def restart_workers(self):
+        for pool, count in self.pool_sizes().items():
+            self.scale(pool, 0)
+            self.scale(pool, count)
+
+    def pool_sizes(self):
+        return dict(collections.Counter(
+            name.rsplit("-", 1)[0] for name in self.names()
+            if not name.startswith(("shard-", "broker-"))))
+
+    def signal_all(self, shard, sig):
+        """To every process of a shard's server; first to the one that starts others."""
+        pid = self.pid(f"shard-{shard}")
+        children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        for process in (pid, *map(int, children)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, sig)
 
     def pid(self, name):
         return int((self.dir / "pid" / name).read_text().split()[0])
@@ -142,9 +176,14 @@ class Cluster:
                                  f"{done.returncode}, not {exit_code}\n{done.stdout}{done.stderr}")
         return done
 
-    @functools.cache
     def conninfo(self, where):
-        return self.ops("conninfo", where, "--dir", self.dir).strip()
+        if where not in self.conninfos:
+            self.conninfos[where] = self.ops("conninfo", where, "--dir", self.dir).strip()
+        return self.conninfos[where]
+
+    def set_shard(self, shard, conninfo):
+        """Where workers that start from now on find it."""
+        self.sql("control", f"update shards set conninfo = '{conninfo}' where shard = {shard}")
 
     def sql(self, where, query):
         """Rows of text."""
@@ -221,12 +260,12 @@ class Payer(threading.Thread):
     leaves the outcome open. What was acknowledged is in `acknowledged`; what should not have come
     is in `surprises`."""
 
-    def __init__(self, cluster, accounts, first_id, batch=5, seed=1, broker=1):
+    def __init__(self, cluster, accounts, first_id, batch=5, seed=1, broker=1, step=1):
         super().__init__(daemon=True)
         self.cluster, self.accounts, self.batch = cluster, list(accounts), batch
         self.broker = broker
         self.random = random.Random(seed)
-        self.ids = itertools.count(first_id)
+        self.ids = itertools.count(first_id, step)
         self.acknowledged, self.surprises = [], []
         self.ending = threading.Event()
 

@@ -1,0 +1,178 @@
+"""A shard is a primary with a synchronous standby, and the primary dies or freezes with payments
+under way and transactions prepared: the standby is promoted, and nothing is lost or doubled.
+
+Needs the programs of a build with failpoints (make failpoints)."""
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import time
+import unittest
+
+import wire
+from crash_test import BIN, DONE
+from cluster import Cluster, Payer, alive, uuid, wait_for
+from wire import pb
+
+PG_BIN = pathlib.Path(os.environ.get("FLORIN_PG_BIN") or max(
+    pathlib.Path("/usr/lib/postgresql").glob("*/bin"), default="/usr/bin"))
+AS_OWNER = () if os.geteuid() else ("setpriv", "--reuid=postgres", "--regid=postgres",
+                                    "--init-groups", "--")
+PORTS_APART = 100
+
+
+class Standby:
+    """Follows a shard's primary, from which it is made; every commit there waits for it."""
+
+    def __init__(self, cluster, shard):
+        self.cluster, self.shard = cluster, shard
+        home = (cluster.dir / "pg").resolve()
+        self.data = home / f"standby-{shard}"
+        self.sockets, port = re.match(r"host=(\S+) port=(\d+)", cluster.conninfo(shard)).groups()
+        self.primary_port, self.port = int(port), int(port) + PORTS_APART
+        self.log = (cluster.dir / "log" / f"standby-{shard}.log").open("ab")
+        self.process = None
+        with (home / f"shard-{shard}" / "pg_hba.conf").open("a") as rules:
+            rules.write("local replication all trust\n")
+        self.ask("select pg_reload_conf()")
+        subprocess.run([*AS_OWNER, PG_BIN / "pg_basebackup", "-D", self.data, "-h", self.sockets,
+                        "-p", port, "-U", "postgres", "--checkpoint=fast", "--write-recovery-conf"],
+                       check=True, timeout=60, cwd="/")
+        self.start()
+        self.ask("alter system set synchronous_standby_names = '*'")
+        self.ask("select pg_reload_conf()")
+        wait_for("the standby to be synchronous", lambda: self.ask(
+            "select sync_state from pg_stat_replication") == "sync", 60)
+
+    def start(self):
+        self.process = subprocess.Popen(
+            [*AS_OWNER, PG_BIN / "postgres", "-D", self.data, "-k", self.sockets,
+             "-p", str(self.port)], stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
+            cwd="/", start_new_session=True)
+
+    def stop(self):
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(30)
+        self.log.close()
+
+    def ask(self, query, port=None):
+        return subprocess.run(
+            ["psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-h", self.sockets, "-U", "postgres",
+             "-p", str(port or self.primary_port), "-d", "postgres", "-c", query],
+            check=True, capture_output=True, text=True, timeout=60).stdout.strip()
+
+    def promote(self):
+        assert self.ask("select pg_promote()", self.port) == "t"
+
+    def conninfo(self, where):
+        """Both hosts, for workers."""
+        return self.cluster.conninfo(where).replace(
+            f"host={self.sockets}", f"host={self.sockets},{self.sockets}").replace(
+            f"port={self.primary_port}", f"port={self.primary_port},{self.port}")
+
+    def conninfo_promoted(self, where):
+        return self.cluster.conninfo(where).replace(f"port={self.primary_port}",
+                                                    f"port={self.port}")
+
+
+@unittest.skipUnless((BIN / "florin-transactions").exists(),
+                     f"no build with failpoints in {BIN} (make failpoints)")
+class StandbyTest(unittest.TestCase):
+    """A cluster for each test: its primary does not come back."""
+
+    ACCOUNTS = range(1002, 1010)
+    HELD = range(1102, 1110)  # of the batch whose worker dies: it keeps them until it is ended
+
+    def setUp(self):
+        self.cluster = Cluster(BIN, 2, {"transactions": 1}, 1)
+        self.addCleanup(self.cluster.destroy)
+        self.cluster.create()
+        self.client = self.enterContext(self.cluster.client())
+        self.first_id = time.time_ns()
+        self.assertEqual(set(self.client.open_accounts([*self.ACCOUNTS, *self.HELD])), {"created"})
+
+    def held(self):
+        """Transfers across both shards, both ways."""
+        return [wire.transfer(self.first_id + 10**6 + i, self.HELD[i], self.HELD[(i + 1) % 8], 1)
+                for i in range(8)]
+
+    def there(self, transfers):
+        """How many of them the books hold."""
+        ids = ", ".join(f"'{uuid(wire.id_number(t.id))}'" for t in transfers)
+        return len({row[0] for shard in range(self.cluster.shards) for row in self.cluster.sql(
+            shard, f"select id from transfers where result = 0 and id in ({ids})")})
+
+    def follow(self, shard):
+        standby = Standby(self.cluster, shard)
+        self.addCleanup(standby.stop)
+        self.cluster.set_shard(shard, standby.conninfo(shard))
+        settings = {"connect_timeout_ms": 500, "statement_timeout_ms": 1500,
+                    "in_doubt_after_ms": 6000}
+        if shard == 0:
+            settings["control"] = standby.conninfo("control")
+        self.cluster.set_store(**settings)
+        return standby
+
+    def leave_prepared(self, point):
+        """A worker dies in a batch across both shards; others take its place."""
+        self.cluster.scale("transactions", 0)
+        self.cluster.scale("transactions", 1, env={"FLORIN_FAILPOINT": point})
+        pid = self.cluster.pid("transactions-1")
+        self.client.submit("transactions", create_transfers=pb.CreateTransfersRequest(
+            transfers=self.held()))
+        wait_for(f"the worker to die at {point}", lambda: not alive(pid))
+        self.assertTrue(self.cluster.in_doubt())
+        self.cluster.scale("transactions", 2)
+
+    def settle(self, transfers):
+        """Asks until the outcome is known, which is that they have happened."""
+        def settled():
+            reply = self.client.call("transactions", create_transfers=pb.CreateTransfersRequest(
+                transfers=transfers))
+            self.assertIn(reply.status, (pb.STATUS_OK, *wire.AGAIN), reply)
+            return reply.status == pb.STATUS_OK and {
+                wire.result_name(o.result) for o in reply.create_transfers.results}
+        self.assertLessEqual(wait_for("the outcome", settled, 30), {"created", "exists"})
+        return [wire.id_number(t.id) for t in transfers]
+
+    def fails_over(self, shard, point, sig):
+        standby = self.follow(shard)
+        self.leave_prepared(point)
+        workers = {name: self.cluster.pid(name) for name in self.cluster.names()
+                   if not name.startswith("shard-")}
+        with Payer(self.cluster, self.ACCOUNTS, self.first_id, seed=shard) as payer:
+            payer.wait_for_more(50)
+            began, paid = time.monotonic(), len(payer.acknowledged)
+            self.cluster.signal_all(shard, sig)
+            standby.promote()
+            promoted = time.monotonic() - began
+            payer.wait_for_more(50, 60)
+            print(f"shard-{shard}, {sig.name}: promoted after {promoted:.1f} s, 50 payments after "
+                  f"{time.monotonic() - began:.1f} s; {paid} had been acknowledged")
+            if sig == signal.SIGSTOP:  # what an operator sees to before it can go on
+                self.cluster.signal_all(shard, signal.SIGQUIT)
+                self.cluster.signal_all(shard, signal.SIGCONT)
+                wait_for("the old primary to end",
+                         lambda: not alive(self.cluster.pid(f"shard-{shard}")))
+                payer.wait_for_more(50, 60)
+        self.cluster.conninfos = {where: standby.conninfo_promoted(where)
+                                  for where in (0, 1, "control")}
+        wait_for("prepared transactions to end", lambda: not self.cluster.in_doubt(), 60)
+        held = self.held()
+        self.assertEqual(self.there(held), len(held) if point in DONE else 0)
+        self.assertEqual(payer.surprises, [])
+        self.cluster.audit(payer.acknowledged + self.settle(held))
+        self.assertEqual({name: self.cluster.pid(name) for name in workers}, workers)
+
+    def test_a_primary_is_killed_that_holds_what_is_not_decided(self):
+        self.fails_over(1, "store_prepared", signal.SIGKILL)
+
+    def test_a_primary_freezes_that_holds_what_is_decided(self):
+        self.fails_over(1, "store_decided", signal.SIGSTOP)
+
+    def test_a_home_is_killed_that_has_decided(self):
+        self.fails_over(0, "store_decided", signal.SIGKILL)
+
+    def test_a_home_freezes_that_has_not_decided(self):
+        self.fails_over(0, "store_prepared", signal.SIGSTOP)
