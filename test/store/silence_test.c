@@ -46,7 +46,7 @@ static int pay_at_last(size_t from, size_t to, florin_id_t id)
     int result;
     while ((result = pay(from, to, id)) < 0) {
         florin_error_t error;
-        size_t resolved;
+        florin_resolved_t resolved;
         assert_true(florin_clock_ms() < end);
         (void)!florin_store_resolve(store, &resolved, &error);
     }
