@@ -27,7 +27,7 @@
 #define IN_FLIGHT_MAX 65536
 /* The pause after the first passing refusal; each further one doubles it. */
 #define PAUSE_MS     20
-#define PAUSE_MS_MAX 1000
+#define PAUSE_MS_MAX 500
 
 typedef enum { FREE, WAITING, SENT, PAUSED, STATES } state_t;
 
