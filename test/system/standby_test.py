@@ -116,6 +116,11 @@ class StandbyTest(unittest.TestCase):
         for standby in self.standbys:
             standby.stop()
 
+    def thaw(self, shard):
+        """So that a primary that a failed test leaves frozen can be ended."""
+        if alive(self.cluster.pid(f"shard-{shard}")):
+            self.cluster.signal_all(shard, signal.SIGCONT)
+
     def leave_prepared(self, point):
         """A worker dies in a batch across both shards; others take its place. Returns the names of
         what it has left on shard 1."""
@@ -150,6 +155,7 @@ class StandbyTest(unittest.TestCase):
         with Payer(self.cluster, self.ACCOUNTS, self.first_id, seed=shard) as payer:
             payer.wait_for_more(50)
             began, paid = time.monotonic(), len(payer.acknowledged)
+            self.addCleanup(self.thaw, shard)
             self.cluster.signal_all(shard, sig)
             standby.promote()
             promoted = time.monotonic() - began
