@@ -114,7 +114,8 @@ class Network:
             name, address, namespace = line.split()
             self.places[name] = (address, namespace)
         else:
-            raise OSError("no network namespaces or no /dev/net/tun here")
+            self.close()
+            raise OSError("hosts of their own take root, and /dev/net/tun")
         self._say(f"seed {seed}")
 
     def close(self):
