@@ -431,7 +431,8 @@ static bool await_connection(florin_session_t *self, uint64_t deadline_ms)
  * read a whole table: a plan made while the tables were empty has to stay good. A worker that
  * stalls in the middle of a batch must not keep its locks from others: the server ends its session.
  * The last but one lets a server notice that nobody waits for an answer any more. The server's own
- * timeout is off: it would break off a commit's wait for a standby, and call that a success. */
+ * timeout is off: it would break off COMMIT PREPARED's wait for a standby, and call that a
+ * success. */
 static int set_up(florin_session_t *self, const florin_session_timeouts_t *timeouts,
                   uint64_t deadline_ms, florin_error_t *error)
 {

@@ -20,6 +20,8 @@
 
 enum { SHARDS = 2, DEADLINE_MS = 20000, TIMEOUT_MS = 500, CONNECT_MS = 1500 };
 
+#define BATCH "00000000-0000-0000-0000-00000000ba7c"
+
 static florin_store_t *store;
 static florin_ledger_t *ledger;
 static florin_id_t accounts[SHARDS + 1]; /* one on each, and a neighbour of the first */
@@ -125,6 +127,7 @@ static void test_a_silent_host_does_not_keep_from_the_next(void **state)
 static void test_a_server_that_takes_no_writes_is_left(void **state)
 {
     (void)state;
+    assert_int_equal(pay_at_last(0, 1, fresh(0)), FLORIN_TRANSFER_CREATED); /* it is open */
     servers_command(1, "postgres", "ALTER SYSTEM SET default_transaction_read_only = on");
     servers_command(1, "postgres", "SELECT pg_reload_conf()");
     uint64_t end = florin_clock_ms() + DEADLINE_MS;
@@ -173,6 +176,35 @@ static void test_what_is_on_no_standby_is_not_there(void **state)
     is_not_there_without_its_standby(1, 0, 1); /* what is prepared */
 }
 
+static const char *prepared(void)
+{
+    return servers_ask(servers_shard(1), "SELECT count(*) FROM pg_prepared_xacts");
+}
+
+/* Else its decision would be forgotten, and the standby, promoted, would roll it back. */
+static void test_no_second_phase_ends_without_its_standby(void **state)
+{
+    (void)state;
+    servers_ask(servers_shard(0), "INSERT INTO decisions VALUES ('" BATCH "', 'commit')");
+    servers_ask(servers_shard(1), "BEGIN; UPDATE accounts SET user_data = '" BATCH "';"
+                                  " PREPARE TRANSACTION 'florin:0:" BATCH ":1'");
+    set_standbys(1, "nobody");
+    florin_error_t error;
+    size_t resolved;
+    for (uint64_t end = florin_clock_ms() + 6 * TIMEOUT_MS; florin_clock_ms() < end;) {
+        assert_int_equal(florin_store_resolve(store, &resolved, &error), 0);
+        assert_int_equal(resolved, 0);
+        assert_string_equal(prepared(), "1");
+    }
+    set_standbys(1, "");
+    uint64_t end = florin_clock_ms() + DEADLINE_MS;
+    while (florin_store_resolve(store, &resolved, &error) != 0 || strcmp(prepared(), "0") != 0)
+        assert_true(florin_clock_ms() < end);
+    assert_string_equal(servers_ask(servers_shard(1), "SELECT count(*) FROM accounts"
+                                                      " WHERE user_data = '" BATCH "'"),
+                        "1");
+}
+
 static int start(void **state)
 {
     (void)state;
@@ -208,6 +240,7 @@ int main(void)
         cmocka_unit_test(test_a_silent_host_does_not_keep_from_the_next),
         cmocka_unit_test(test_a_server_that_takes_no_writes_is_left),
         cmocka_unit_test(test_what_is_on_no_standby_is_not_there),
+        cmocka_unit_test(test_no_second_phase_ends_without_its_standby),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }
