@@ -190,7 +190,7 @@ static void test_no_second_phase_ends_without_its_standby(void **state)
                                   " PREPARE TRANSACTION 'florin:0:" BATCH ":1'");
     set_standbys(1, "nobody");
     florin_error_t error;
-    size_t resolved;
+    florin_resolved_t resolved;
     for (uint64_t end = florin_clock_ms() + 6 * TIMEOUT_MS; florin_clock_ms() < end;) {
         assert_int_equal(florin_store_resolve(store, &resolved, &error), 0);
         assert_int_equal(resolved, 0);
