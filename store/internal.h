@@ -60,6 +60,10 @@ static inline bool florin_shards_has(florin_shards_t shards, size_t shard)
 {
     return shards >> shard & 1;
 }
+static inline size_t florin_shards_lowest(florin_shards_t shards) /* of one at least */
+{
+    return (size_t)__builtin_ctzll(shards);
+}
 static inline florin_shards_t florin_shards_of(size_t shard)
 {
     return (florin_shards_t)1 << shard;

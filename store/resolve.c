@@ -187,15 +187,23 @@ static void end(florin_store_t *self, const prepared_t *prepared, look_t *look,
     florin_log(FLORIN_LOG_WARN, "in_doubt_ended", "shard %zu: %s", prepared->shard, sql);
 }
 
-int florin_store_resolve(florin_store_t *self, florin_resolved_t *resolved, florin_error_t *error)
+static int begin(florin_store_t *self, look_t *look, florin_error_t *error)
 {
-    look_t look = {0};
-    *resolved = (florin_resolved_t){0};
     int result = florin_store_map(self, error);
     if (result != 0)
         return result;
     florin_arena_reset(self->arena);
-    look.open = open_all(self);
+    *look = (look_t){.open = open_all(self)};
+    return 0;
+}
+
+int florin_store_resolve(florin_store_t *self, florin_resolved_t *resolved, florin_error_t *error)
+{
+    look_t look;
+    *resolved = (florin_resolved_t){0};
+    int result = begin(self, &look, error);
+    if (result != 0)
+        return result;
     if (!read_prepared(self, &look))
         return florin_error_set(error, FLORIN_ERROR_MEMORY, "no memory to resolve");
     int64_t young_ms = self->in_doubt_after_ms < YOUNG_MS ? self->in_doubt_after_ms : YOUNG_MS;
@@ -259,12 +267,10 @@ static void forget_done(florin_store_t *self, const look_t *look, size_t home, f
 int florin_store_forget(florin_store_t *self, florin_error_t *error)
 {
     decisions_t decisions = {0};
-    look_t look = {0};
-    int result = florin_store_map(self, error);
+    look_t look;
+    int result = begin(self, &look, error);
     if (result != 0)
         return result;
-    florin_arena_reset(self->arena);
-    look.open = open_all(self);
     if (!read_decisions(self, &decisions, look.open) || !read_prepared(self, &look))
         return florin_error_set(error, FLORIN_ERROR_MEMORY, "no memory to forget decisions");
     if (look.open != florin_store_all_shards(self))

@@ -65,15 +65,10 @@ bool florin_gid_parse(const char *text, florin_gid_t *gid)
            strcmp(text, florin_gid_format(gid, again)) == 0;
 }
 
-static size_t lowest(florin_shards_t shards)
-{
-    return (size_t)__builtin_ctzll(shards);
-}
-
 /* A command on this batch's prepared transaction on a shard; `verb` such as "COMMIT PREPARED". */
 static void add_command(florin_batch_t *self, size_t shard, const char *verb)
 {
-    const florin_gid_t gid = {lowest(self->writers), self->id, shard};
+    const florin_gid_t gid = {florin_shards_lowest(self->writers), self->id, shard};
     char name[FLORIN_GID_BYTES], sql[COMMAND_BYTES];
     snprintf(sql, sizeof sql, "%s '%s'", verb, florin_gid_format(&gid, name));
     florin_session_command(&self->store->shards[shard], sql);
@@ -379,7 +374,7 @@ florin_step_t florin_batch_commit(florin_batch_t *self)
         florin_store_wait(self->store, self->touched, florin_store_deadline(self->store));
         return FLORIN_STEP_DONE;
     }
-    size_t home = lowest(self->writers);
+    size_t home = florin_shards_lowest(self->writers);
     if (self->writers == florin_shards_of(home))
         return commit_one(self, home);
     if (!write_and_prepare(self, home))

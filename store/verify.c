@@ -62,11 +62,6 @@ static int row_of(const verify_t *self, size_t shard, const PGresult **page)
     return self->rows.at[shard].row;
 }
 
-static size_t lowest(florin_shards_t shards)
-{
-    return (size_t)__builtin_ctzll(shards);
-}
-
 /* Calls `see` for each least row and the shards that have it. */
 typedef void(see_fn)(verify_t *self, florin_shards_t shards);
 static int walk(verify_t *self, const char *sql, see_fn *see, florin_error_t *error)
@@ -87,7 +82,7 @@ static int walk(verify_t *self, const char *sql, see_fn *see, florin_error_t *er
 static void see_prepared(verify_t *self, florin_shards_t shards)
 {
     const PGresult *page;
-    size_t shard = lowest(shards); /* its number is part of the name */
+    size_t shard = florin_shards_lowest(shards); /* its number is part of the name */
     int row = row_of(self, shard, &page);
     self->check->checked++;
     if (self->prepared_count == PREPARED_MAX) {
@@ -295,7 +290,7 @@ static void compare_copy(verify_t *self, size_t shard, size_t first, const char 
 
 static void see_copies(verify_t *self, florin_shards_t shards, const char *kind)
 {
-    size_t first = lowest(shards);
+    size_t first = florin_shards_lowest(shards);
     const PGresult *page;
     int row = row_of(self, first, &page);
     char subject[SUBJECT_BYTES];
