@@ -14,7 +14,8 @@ import dataclasses
 import json
 import math
 
-PENDING, POST, VOID, EXPIRY = 2, 4, 8, 0
+from traffic import PENDING, POST, VOID
+
 OPENING = (0, 0, 0, 0)
 
 ROWS_SQL = """

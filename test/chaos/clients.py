@@ -5,12 +5,11 @@ import threading
 import time
 
 import wire
+from traffic import AMOUNT_MAX, DEBITS_BOUND, LINKED, PENDING, POST, VOID
 from wire import pb
 
 ACCOUNTS = range(1, 31)
 BOUNDED = range(25, 31)  # whose debits must not exceed their credits
-LINKED, PENDING, POST, VOID = 1, 2, 4, 8
-AMOUNT_ALL = 2**63 - 1  # of a post
 SLOT_BITS = 10
 
 ATTEMPT_S = 1.0
@@ -29,7 +28,7 @@ REASONS = {"exceeds_credits", "linked_event_failed", "id_already_failed", "pendi
 def open_accounts(client):
     plain = [number for number in ACCOUNTS if number not in BOUNDED]
     assert set(client.open_accounts(plain)) == {"created"}
-    assert set(client.open_accounts(list(BOUNDED), flags=2)) == {"created"}
+    assert set(client.open_accounts(list(BOUNDED), flags=DEBITS_BOUND)) == {"created"}
 
 
 class History:
@@ -141,7 +140,7 @@ class Client(threading.Thread):
         if kind < 0.15 and self.pending:
             flags = self.random.choice((POST, VOID))
             pending = self.pending.pop(self.random.randrange(len(self.pending)))
-            return [self.new_id(), 0, 0, AMOUNT_ALL if flags == POST else 0, flags | linked, pending, 0]
+            return [self.new_id(), 0, 0, AMOUNT_MAX if flags == POST else 0, flags | linked, pending, 0]
         flags = PENDING if kind > 0.85 else 0
         timeout = self.random.choice((0, 1, 3)) if flags else 0
         return [self.new_id(), debit, credit, self.random.randint(1, 1000), flags | linked, 0, timeout]

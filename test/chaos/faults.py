@@ -4,7 +4,6 @@ import collections
 import concurrent.futures
 import dataclasses
 import os
-import pathlib
 import random
 import signal
 import subprocess
@@ -154,23 +153,6 @@ class Network:
 # ---------------------------------------------------------------------------------- carrying it out
 
 
-def family(pid):
-    """The process and its children, as PostgreSQL has them, parent first."""
-    children = pathlib.Path(f"/proc/{pid}/task/{pid}/children")
-    try:
-        return [pid, *map(int, children.read_text().split())]
-    except OSError:
-        return [pid]
-
-
-def send(pids, number):
-    for pid in pids:
-        try:
-            os.kill(pid, number)
-        except ProcessLookupError:
-            pass
-
-
 class Nemesis(threading.Thread):
     """Begins and ends the faults of a schedule. What went wrong with that is in `troubles`."""
 
@@ -217,21 +199,26 @@ class Nemesis(threading.Thread):
             self.network.begin(fault)
             return
         name = fault.target[0]
-        pid = self.cluster.pid(name)
         if not self.cluster.is_up(name):
             raise RuntimeError("it had ended by itself")
         if fault.kind == "stop":
-            send(family(pid), signal.SIGSTOP)
+            self._signal(name, signal.SIGSTOP)
         elif fault.kind == "kill":
-            send([pid], signal.SIGKILL)
+            os.kill(self.cluster.pid(name), signal.SIGKILL)
         else:
             # PostgreSQL's fast shutdown is SIGINT; all others drain at SIGTERM.
             self.cluster.end(name, "INT" if name.startswith("shard") else "TERM")
+
+    def _signal(self, name, number):
+        if name.startswith("shard-"):
+            self.cluster.signal_all(int(name.removeprefix("shard-")), number)
+        else:
+            os.kill(self.cluster.pid(name), number)
 
     def _mend(self, fault):
         if fault.kind in NETWORK_KINDS:
             self.network.end(fault)
         elif fault.kind == "stop":
-            send(reversed(family(self.cluster.pid(fault.target[0]))), signal.SIGCONT)
+            self._signal(fault.target[0], signal.SIGCONT)
         else:
             self.cluster.ops("start", fault.target[0], "--dir", self.cluster.dir)
