@@ -1,9 +1,11 @@
 /* The life of a request: its state is the list it is on, and set_state alone moves it.
  *
  *     free -> waiting -> sent -> free          answered, or given up
- *                ^         |
- *                |         +--> waiting        silence, or a lost connection
- *                +- paused <-+                 a passing refusal: BUSY and the like
+ *               ^ |        |
+ *               | |        +--> waiting        silence, or a lost connection
+ *               | +-> held |                   the service would say BUSY
+ *               |       v  v
+ *               +------ paused                 a passing refusal: BUSY and the like
  */
 #include <assert.h>
 #include <errno.h>
@@ -15,6 +17,7 @@
 
 #include "client/connection.h"
 #include "client/florin.h"
+#include "client/throttle.h"
 #include "lib/clock.h"
 #include "lib/keys.h"
 #include "lib/limits.h"
@@ -28,8 +31,15 @@
 /* The pause after the first passing refusal; each further one doubles it. */
 #define PAUSE_MS     20
 #define PAUSE_MS_MAX 500
+/* So many services have throttles, the first ones asked; to others goes all there is. */
+#define THROTTLES_MAX 8
 
-typedef enum { FREE, WAITING, SENT, PAUSED, STATES } state_t;
+typedef enum { FREE, WAITING, HELD, SENT, PAUSED, STATES } state_t;
+
+typedef struct {
+    char name[FLORIN_SERVICE_BYTES_MAX + 1];
+    florin_throttle_t throttle;
+} service_t;
 
 /* Where florin_client_call finds how its request ended. */
 typedef struct {
@@ -52,6 +62,7 @@ typedef struct request {
     uint64_t deadline_ms;
     uint32_t patience_ms; /* silence that it bears in this try */
     char service[FLORIN_SERVICE_BYTES_MAX + 1];
+    florin_throttle_t *throttle; /* the service's; may be NULL */
     zmq_msg_t body;
     Florin__V1__Reply *refusal; /* the latest passing one */
     outcome_t *outcome;         /* of a call; or else: */
@@ -71,6 +82,8 @@ struct florin_client {
     uint32_t try_timeout_ms;
     uint32_t in_flight_max;
     bool refusals_end;
+    service_t services[THROTTLES_MAX];
+    size_t services_count;
     request_t *requests; /* in_flight_max of them */
     TAILQ_HEAD(request_list, request) lists[STATES];
     size_t under_way;
@@ -178,6 +191,10 @@ static void send_waiting(florin_client_t *self, uint64_t now)
 {
     request_t *request;
     while ((request = TAILQ_FIRST(&self->lists[WAITING]))) {
+        if (request->throttle && !florin_throttle_send(request->throttle, now)) {
+            set_state(self, request, HELD);
+            continue;
+        }
         request->tries++;
         if (!florin_connection_send(self->connections[self->current], correlation(self, request),
                                     request->service, &request->body)) {
@@ -289,6 +306,22 @@ static void move_on(florin_client_t *self, const request_t *request, Florin__V1_
         self->current = before;
 }
 
+/* NULL: no memory. */
+static Florin__V1__Reply *busy_reply(void)
+{
+    Florin__V1__Reply *reply = malloc(sizeof *reply);
+    if (!reply)
+        return NULL;
+    florin__v1__reply__init(reply);
+    reply->status = FLORIN__V1__STATUS__STATUS_BUSY;
+    reply->message = strdup("not sent: the service has just refused more than it takes; try again");
+    if (!reply->message) {
+        free(reply);
+        return NULL;
+    }
+    return reply;
+}
+
 /* Keeps the refusal and pauses: half of the doubled step, and a random part of the other half. */
 static void pause_after(florin_client_t *self, request_t *request, Florin__V1__Reply *refusal,
                         uint64_t now)
@@ -309,6 +342,21 @@ static void pause_after(florin_client_t *self, request_t *request, Florin__V1__R
     set_wake(self, request, now + pause_ms);
     if (self->refusals_end || now + pause_ms >= request->deadline_ms)
         give_up(self, request);
+}
+
+/* What is held back has the answer that it would get. Later than submit, which calls nobody back;
+ * bounded, since a callback may submit what is held back again. */
+static void refuse_held(florin_client_t *self, uint64_t now)
+{
+    request_t *request;
+    for (size_t n = 0; n < self->in_flight_max; n++) {
+        if (!(request = TAILQ_FIRST(&self->lists[HELD])))
+            return;
+        Florin__V1__Reply *refusal = busy_reply();
+        if (!refusal) /* no memory: it stays for the next turn, or until its deadline */
+            return;
+        pause_after(self, request, refusal, now);
+    }
 }
 
 /* The request that an answer belongs to; NULL for one that has ended, or never was. */
@@ -340,7 +388,12 @@ static void take_answer(florin_client_t *self, florin_answer_t *answer, uint64_t
                                "program registered under that name?",
                                request->service);
         finish(self, request, NULL, &error);
-    } else if (!passing(reply->status)) {
+        return;
+    }
+    if (request->throttle)
+        florin_throttle_answered(request->throttle,
+                                 reply->status == FLORIN__V1__STATUS__STATUS_BUSY, now);
+    if (!passing(reply->status)) {
         finish_reply(self, request, reply);
     } else if (request->state == SENT && request->tries == (answer->correlation & UINT16_MAX)) {
         pause_after(self, request, reply, now);
@@ -501,6 +554,19 @@ static int pack(const Florin__V1__Request *request, zmq_msg_t *body, florin_erro
     return 0;
 }
 
+/* The first services that are asked have one each; NULL for the others. */
+static florin_throttle_t *throttle_of(florin_client_t *self, const char *service)
+{
+    for (size_t i = 0; i < self->services_count; i++)
+        if (strcmp(self->services[i].name, service) == 0)
+            return &self->services[i].throttle;
+    if (self->services_count == THROTTLES_MAX)
+        return NULL;
+    service_t *added = &self->services[self->services_count++];
+    (void)snprintf(added->name, sizeof added->name, "%s", service);
+    return &added->throttle;
+}
+
 static int submit(florin_client_t *self, const char *service, const Florin__V1__Request *message,
                   const request_t *ending, florin_error_t *error)
 {
@@ -520,6 +586,7 @@ static int submit(florin_client_t *self, const char *service, const Florin__V1__
         return rc;
     uint64_t now = florin_clock_ms();
     memcpy(request->service, service, service_bytes + 1);
+    request->throttle = throttle_of(self, service);
     request->serial = self->serial++;
     request->tries = 0;
     request->refusals = 0;
@@ -561,7 +628,9 @@ int florin_client_call(florin_client_t *self, const char *service,
 
 static void wait_for_events(florin_client_t *self, uint32_t timeout_ms)
 {
-    if (timeout_ms == 0) /* receiving finds out by itself, with fewer system calls */
+    /* Receiving finds out by itself, with fewer system calls; what is held back waits for nobody.
+     */
+    if (timeout_ms == 0 || !TAILQ_EMPTY(&self->lists[HELD]))
         return;
     zmq_pollitem_t items[2 * FLORIN_BROKERS_MAX];
     for (size_t i = 0; i < self->connections_count; i++) {
@@ -596,6 +665,7 @@ size_t florin_client_process(florin_client_t *self, uint32_t timeout_ms)
         if (florin_connection_watch(self->connections[i]))
             lose(self, i, now);
     }
+    refuse_held(self, now);
     run_timers(self, now);
     send_waiting(self, now);
     return self->under_way;

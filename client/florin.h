@@ -47,7 +47,8 @@ FLORIN_API void florin_client_destroy(florin_client_t **self_p);
 /* One request and its reply. *reply is the caller's to free with florin__v1__reply__free_unpacked
  * (reply, NULL). A reply of any status is success here, but BUSY, EXPIRED, UNAVAILABLE and
  * NO_SERVICE are tried again until the time is up (with refusals_end: not at all); then the last
- * such reply is given, unless it says "not begun" and another try may have been carried out.
+ * such reply is given, unless it says "not begun" and another try may have been carried out. A
+ * service that says BUSY is sent little more than it takes; the rest has BUSY without being sent.
  * FLORIN_ERROR_TIMEOUT: no broker answered in time; the message says how each of them stands.
  * FLORIN_ERROR_TOO_LARGE: not sent. FLORIN_ERROR_INVALID: the service's name is none, or what
  * answers under it speaks no Florin. */

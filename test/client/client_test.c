@@ -184,6 +184,43 @@ static void busy_is_an_answer_where_refusals_end(void **state)
     assert_false(fake_broker_receive(&world->brokers[0], &request));
 }
 
+/* One request to a broker that answers with that status; how often it saw it. */
+static unsigned ask(world_t *world, ending_t *ending, Florin__V1__Status status)
+{
+    unsigned seen = 0;
+    fake_request_t request;
+    uint64_t deadline = florin_clock_ms() + PATIENCE_MS;
+    submit(world, ending);
+    assert_int_equal(ending->calls, 0); /* never from within submit */
+    while (ending->calls == 0 && florin_clock_ms() < deadline) {
+        (void)florin_client_process(world->client, 2);
+        if (!fake_broker_receive(&world->brokers[0], &request))
+            continue;
+        fake_broker_answer(&world->brokers[0], &request, status, "seen");
+        seen++;
+    }
+    assert_int_equal(ending->calls, 1);
+    return seen;
+}
+
+/* In a window after one with a refusal, all but one; until the broker says something else. */
+static void holds_back_what_would_be_refused(void **state)
+{
+    world_t *world = *state;
+    world->options.refusals_end = true;
+    start_client(world);
+    ending_t ending;
+    uint64_t deadline = florin_clock_ms() + PATIENCE_MS;
+    while (ask(world, &ending, BUSY) == 1 && florin_clock_ms() < deadline)
+        assert_string_equal(ending.text, "seen");
+    assert_int_equal(ending.code, 0);
+    assert_int_equal(ending.status, BUSY);
+    assert_non_null(strstr(ending.text, "not sent"));
+    while (ask(world, &ending, OK) == 0 && florin_clock_ms() < deadline)
+        assert_int_equal(ending.status, BUSY);
+    assert_int_equal(ending.status, OK);
+}
+
 /* A try that was never answered may have been carried out: "busy, not begun" would be a lie. */
 static void never_says_not_begun_when_it_may_have(void **state)
 {
@@ -693,6 +730,7 @@ int main(void)
         TEST(tries_again_after_busy),
         TEST(gives_busy_when_the_time_is_up),
         TEST(busy_is_an_answer_where_refusals_end),
+        TEST(holds_back_what_would_be_refused),
         TEST(never_says_not_begun_when_it_may_have),
         TEST(fails_over_when_silent),
         TEST(takes_the_late_answer_of_an_earlier_try),

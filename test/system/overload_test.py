@@ -43,8 +43,10 @@ class OverloadTest(SystemTest):
                          said)
         self.assertEqual(result["created"] + result["busy"], result["requests"] * BATCH)
         self.assertGreater(result["created"], 0)
-        self.assertGreater(result["busy"], 0)
-        self.assertEqual((self.pool().busy - refused_before) * BATCH, result["busy"])
+        # Of what was refused, clients held some back when the pool had refused some.
+        refused = (self.pool().busy - refused_before) * BATCH
+        self.assertGreater(refused, 0)
+        self.assertLess(refused, result["busy"])
         # Far less than what a queue of thousands would take, and than what makes clients ask again.
         self.assertLess(result["max_ms"], 10000)
         for name, kib in self.memory().items():

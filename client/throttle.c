@@ -1,0 +1,34 @@
+#include "client/throttle.h"
+
+/* A window that ended long ago says nothing about now. */
+static void turn(florin_throttle_t *self, uint64_t now_ms)
+{
+    uint64_t age_ms = now_ms - self->window_ms;
+    if (age_ms < FLORIN_THROTTLE_WINDOW_MS)
+        return;
+    *self = (florin_throttle_t){
+        .window_ms = now_ms,
+        .taken_before = self->taken,
+        .limited = self->refused > 0 && age_ms < 2 * FLORIN_THROTTLE_WINDOW_MS,
+    };
+}
+
+/* The quarter more keeps asking for what may have become free; the one keeps asking where nothing
+ * was taken. */
+bool florin_throttle_send(florin_throttle_t *self, uint64_t now_ms)
+{
+    turn(self, now_ms);
+    if (self->limited && self->sent > self->taken_before + self->taken_before / 4)
+        return false;
+    self->sent++;
+    return true;
+}
+
+void florin_throttle_answered(florin_throttle_t *self, bool busy, uint64_t now_ms)
+{
+    turn(self, now_ms);
+    if (busy)
+        self->refused++;
+    else
+        self->taken++;
+}
