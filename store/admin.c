@@ -13,7 +13,11 @@
 #define SQL_BYTES   256
 
 static const florin_session_timeouts_t timeouts = {
-    .connect_timeout_ms = 10000, .statement_timeout_ms = 10000, .lock_timeout_ms = 5000};
+    .connect_timeout_ms = 10000,
+    .statement_timeout_ms = 10000,
+    .lock_timeout_ms = 5000,
+    .idle_timeout_ms = 10000,
+};
 
 static uint64_t deadline(void)
 {

@@ -199,7 +199,8 @@ int florin_admin_migrate(const char *conninfo, const char *folder, const char *k
 {
     static const florin_session_timeouts_t timeouts = {.connect_timeout_ms = CONNECT_TIMEOUT_MS,
                                                        .statement_timeout_ms = MIGRATION_WAIT_MS,
-                                                       .lock_timeout_ms = LOCK_TIMEOUT_MS};
+                                                       .lock_timeout_ms = LOCK_TIMEOUT_MS,
+                                                       .idle_timeout_ms = MIGRATION_WAIT_MS};
     florin_session_t session;
     folder_t files = {0};
     size_t version = 0;

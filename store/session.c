@@ -444,7 +444,7 @@ static int set_up(florin_session_t *self, const florin_session_timeouts_t *timeo
              "SET client_connection_check_interval = '1s';"
              "SELECT set_config('synchronous_commit', 'on', false)"
              " WHERE current_setting('synchronous_commit') = 'off'",
-             timeouts->lock_timeout_ms, timeouts->statement_timeout_ms);
+             timeouts->lock_timeout_ms, timeouts->idle_timeout_ms);
     return florin_session_script(self, sql, deadline_ms, error);
 }
 

@@ -41,6 +41,7 @@ typedef struct {
     uint32_t connect_timeout_ms;
     uint32_t statement_timeout_ms;
     uint32_t lock_timeout_ms;
+    uint32_t idle_timeout_ms; /* in the middle of a transaction: then the server ends the session */
 } florin_session_timeouts_t;
 
 typedef struct {

@@ -19,11 +19,14 @@ int florin_store_new(const florin_store_options_t *options, florin_store_t **sto
         return florin_error_set(error, FLORIN_ERROR_MEMORY, "no memory for the store");
     }
     self->arena = arena;
+    /* Several tries of a batch that meets locks fit into the time for one answer. */
+    uint32_t lock_timeout_ms = options->statement_timeout_ms / 4 + 1;
     self->timeouts = (florin_session_timeouts_t){
         .connect_timeout_ms = options->connect_timeout_ms,
         .statement_timeout_ms = options->statement_timeout_ms,
-        /* Several tries of a batch that meets locks fit into the time for one answer. */
-        .lock_timeout_ms = options->statement_timeout_ms / 4 + 1,
+        .lock_timeout_ms = lock_timeout_ms,
+        /* A shard may wait while another one's locks are waited for, and then is being prepared. */
+        .idle_timeout_ms = lock_timeout_ms + options->in_doubt_after_ms,
     };
     self->in_doubt_after_ms = options->in_doubt_after_ms;
     self->metrics = options->metrics;

@@ -18,7 +18,7 @@ typedef struct {
     const char *control; /* libpq connection string of the control database */
     uint32_t connect_timeout_ms;
     uint32_t statement_timeout_ms; /* no query waits longer, whatever the server does */
-    uint32_t in_doubt_after_ms;    /* how long a coordinator that lives may keep a batch prepared */
+    uint32_t in_doubt_after_ms;    /* how long a coordinator that lives may keep a batch waiting */
     florin_metrics_t *metrics;     /* outlives the store; NULL: none are wanted */
 } florin_store_options_t;
 

@@ -159,6 +159,18 @@ class InDoubtTest(SystemTest):
         finally:
             os.kill(pid, signal.SIGCONT)
 
+    def test_a_stopped_worker_keeps_no_locks(self):
+        pid = self.arm("store_locked", FLORIN_FAILPOINT_STOP="1")
+        try:
+            paid = self.pay_until(lambda: state(pid) == "T")
+            since = time.monotonic()
+            self.settle(paid)
+            self.assertEqual(state(pid), "T")
+            print(f"paid {time.monotonic() - since:.2f} s after the stop", end=" ", flush=True)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        self.cluster.end("transactions-1")
+
     def test_a_stopped_worker_that_goes_on_meets_the_fence(self):
         with self.stopped(UNDECIDED) as (paid, gid):
             self.assertTrue(self.is_held(gid), "not only the fence keeps it from deciding")
