@@ -17,14 +17,9 @@ florin_shards_t florin_batch_place(const florin_batch_t *self, florin_id_t id)
     return id == 0 ? 0 : florin_shards_of(florin_store_shard_of(self->store, id));
 }
 
-static florin_shards_t account_shards(const florin_batch_t *self, size_t index)
+static florin_sides_t opened_account(const florin_batch_t *self, size_t index)
 {
-    return florin_batch_place(self, self->accounts[index].id);
-}
-
-static void take_account(florin_batch_t *self, size_t index)
-{
-    florin_batch_take_account(self, self->accounts[index].id);
+    return (florin_sides_t){.debit = self->accounts[index].id};
 }
 
 static bool apply_accounts(florin_batch_t *self, size_t first, size_t count)
@@ -33,14 +28,13 @@ static bool apply_accounts(florin_batch_t *self, size_t first, size_t count)
                                        self->account_outcomes + first);
 }
 
-static const florin_batch_kind_t accounts_kind = {account_shards, take_account, apply_accounts};
+static const florin_batch_kind_t accounts_kind = {.accounts = opened_account,
+                                                  .apply = apply_accounts};
 
 static florin_shards_t transfer_shards(const florin_batch_t *self, size_t index)
 {
     const florin_transfer_t *transfer = &self->transfers[index].transfer;
-    const florin_sides_t sides = florin_batch_sides(self, index);
-    return florin_batch_place(self, transfer->id) | florin_batch_place(self, transfer->pending_id) |
-           florin_batch_place(self, sides.debit) | florin_batch_place(self, sides.credit);
+    return florin_batch_place(self, transfer->id) | florin_batch_place(self, transfer->pending_id);
 }
 
 /* A transfer is read where its id lives, and where its debit account is locked: there it is certain
@@ -59,8 +53,6 @@ static void take_transfer(florin_batch_t *self, size_t index)
 {
     const florin_transfer_t *transfer = &self->transfers[index].transfer;
     const florin_sides_t sides = florin_batch_sides(self, index);
-    florin_batch_take_account(self, sides.debit);
-    florin_batch_take_account(self, sides.credit);
     take_both(self, transfer->id, sides.debit);
     take_both(self, transfer->pending_id, sides.debit);
     if (self->dry && sides.credit != 0)
@@ -74,7 +66,8 @@ static bool apply_transfers(florin_batch_t *self, size_t first, size_t count)
                                           self->transfer_outcomes + first);
 }
 
-static const florin_batch_kind_t transfers_kind = {transfer_shards, take_transfer, apply_transfers};
+static const florin_batch_kind_t transfers_kind = {florin_batch_sides, transfer_shards,
+                                                   take_transfer, apply_transfers};
 
 /* An id's own shard alone: whoever creates a transfer of that id writes there, too, and the primary
  * key lets one of the two do it. */
@@ -95,16 +88,12 @@ static bool apply_settled(florin_batch_t *self, size_t first, size_t count)
                                           self->transfer_outcomes + first);
 }
 
-static const florin_batch_kind_t settled_kind = {settled_shards, take_settled, apply_settled};
+static const florin_batch_kind_t settled_kind = {
+    .shards = settled_shards, .take = take_settled, .apply = apply_settled};
 
-static florin_shards_t limit_shards(const florin_batch_t *self, size_t index)
+static florin_sides_t limited_account(const florin_batch_t *self, size_t index)
 {
-    return florin_batch_place(self, self->credit_limits[index].account_id);
-}
-
-static void take_limit(florin_batch_t *self, size_t index)
-{
-    florin_batch_take_account(self, self->credit_limits[index].account_id);
+    return (florin_sides_t){.debit = self->credit_limits[index].account_id};
 }
 
 static bool apply_limits(florin_batch_t *self, size_t first, size_t count)
@@ -113,20 +102,21 @@ static bool apply_limits(florin_batch_t *self, size_t first, size_t count)
                                            self->credit_limit_outcomes + first);
 }
 
-static const florin_batch_kind_t limits_kind = {limit_shards, take_limit, apply_limits};
+static const florin_batch_kind_t limits_kind = {.accounts = limited_account, .apply = apply_limits};
+
+static florin_sides_t overdue_sides(const florin_batch_t *self, size_t index)
+{
+    return self->overdue[index].sides;
+}
 
 static florin_shards_t overdue_shards(const florin_batch_t *self, size_t index)
 {
-    const florin_overdue_t *overdue = &self->overdue[index];
-    return florin_batch_place(self, overdue->id) | florin_batch_place(self, overdue->sides.debit) |
-           florin_batch_place(self, overdue->sides.credit);
+    return florin_batch_place(self, self->overdue[index].id);
 }
 
 static void take_overdue(florin_batch_t *self, size_t index)
 {
     const florin_overdue_t *overdue = &self->overdue[index];
-    florin_batch_take_account(self, overdue->sides.debit);
-    florin_batch_take_account(self, overdue->sides.credit);
     take_both(self, overdue->id, overdue->sides.debit);
 }
 
@@ -139,7 +129,8 @@ static bool apply_overdue(florin_batch_t *self, size_t first, size_t count)
     return room;
 }
 
-static const florin_batch_kind_t overdue_kind = {overdue_shards, take_overdue, apply_overdue};
+static const florin_batch_kind_t overdue_kind = {overdue_sides, overdue_shards, take_overdue,
+                                                 apply_overdue};
 
 /* ------------------------------------------------------------------------------------- the tries
  */
@@ -149,17 +140,54 @@ bool florin_request_lives(const florin_store_request_t *request)
     return request->error.code == 0;
 }
 
-void florin_batch_fail(florin_batch_t *self, florin_shards_t shards, const florin_error_t *error)
+florin_sides_t florin_batch_accounts(const florin_batch_t *self, size_t index)
 {
-    size_t event = 0;
-    for (size_t i = 0; i < self->requests_count; i++) {
+    return self->kind->accounts ? self->kind->accounts(self, index) : (florin_sides_t){0};
+}
+
+static florin_shards_t shards_of_event(const florin_batch_t *self, size_t index)
+{
+    const florin_sides_t sides = florin_batch_accounts(self, index);
+    florin_shards_t shards =
+        florin_batch_place(self, sides.debit) | florin_batch_place(self, sides.credit);
+    return self->kind->shards ? shards | self->kind->shards(self, index) : shards;
+}
+
+size_t florin_batch_living(const florin_batch_t *self)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < self->requests_count; i++)
+        count += florin_request_lives(&self->requests[i]);
+    return count;
+}
+
+void florin_batch_each(florin_batch_t *self, florin_visit_fn *visit, void *arg)
+{
+    for (size_t i = 0, event = 0; i < self->requests_count; i++) {
         florin_store_request_t *request = &self->requests[i];
         size_t end = event + request->events_count;
         for (; event < end && florin_request_lives(request); event++)
-            if (self->kind->shards(self, event) & shards)
-                request->error = *error;
+            visit(self, request, event, arg);
         event = end;
     }
+}
+
+typedef struct {
+    florin_shards_t shards;
+    const florin_error_t *error;
+} failure_t;
+
+static void fail_there(florin_batch_t *self, florin_store_request_t *request, size_t event,
+                       void *arg)
+{
+    const failure_t *failure = arg;
+    if (shards_of_event(self, event) & failure->shards)
+        request->error = *failure->error;
+}
+
+void florin_batch_fail(florin_batch_t *self, florin_shards_t shards, const florin_error_t *error)
+{
+    florin_batch_each(self, fail_there, &(failure_t){shards, error});
 }
 
 /* Fails all that lives, wherever it lies. */
@@ -249,14 +277,6 @@ static void pause_between(unsigned tries)
     nanosleep(&(struct timespec){.tv_nsec = (long)pause_us * 1000}, NULL);
 }
 
-static size_t living(const florin_batch_t *self)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < self->requests_count; i++)
-        count += florin_request_lives(&self->requests[i]);
-    return count;
-}
-
 static size_t release_overdue(florin_store_t *store, florin_ledger_t *ledger,
                               const florin_overdue_t *overdue, size_t count);
 
@@ -268,8 +288,8 @@ static void run(florin_batch_t *self)
     size_t overdue_count = 0;
     uint64_t deadline_ms = florin_store_deadline(self->store);
     unsigned tries = 0;
-    while (living(self) > 0) {
-        size_t before = living(self);
+    while (florin_batch_living(self) > 0) {
+        size_t before = florin_batch_living(self);
         florin_step_t step = try_once(self, overdue, &overdue_count);
         if (step == FLORIN_STEP_DONE)
             return;
@@ -278,7 +298,7 @@ static void run(florin_batch_t *self)
             (void)release_overdue(self->store, self->ledger, overdue, overdue_count);
             continue;
         }
-        if (living(self) < before)
+        if (florin_batch_living(self) < before)
             continue;
         tries++;
         if (tries == FLORIN_BATCH_TRIES_MAX || florin_clock_ms() >= deadline_ms) {

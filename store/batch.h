@@ -1,8 +1,9 @@
 /* One batch: what it brings, what of it lies on which shard, and how far each shard has come.
  *
- * batch.c tries it until it is done, batch_read.c locks and reads, batch_write.c sorts out what is
- * to be written where, twophase.c commits. A try works on whole requests: one whose shards are
- * away gets its error, and the next try goes without it. */
+ * batch.c tries it until it is done, batch_read.c locks and reads, batch_locked.c leaves out what
+ * others keep locked, batch_write.c sorts out what is to be written where, twophase.c commits. A
+ * try works on whole requests: one whose shards are away gets its error, and the next try goes
+ * without it. */
 #ifndef FLORIN_STORE_BATCH_H
 #define FLORIN_STORE_BATCH_H
 
@@ -42,9 +43,11 @@ typedef struct florin_batch florin_batch_t;
 
 /* What kinds of batches do each in their own way. */
 typedef struct {
-    /* The shards of event `index`. */
+    /* The accounts that event `index` needs; NULL, or 0 for one or both: none. */
+    florin_sides_t (*accounts)(const florin_batch_t *self, size_t index);
+    /* The shards that it needs beside those of its accounts; NULL: none. */
     florin_shards_t (*shards)(const florin_batch_t *self, size_t index);
-    /* Takes the ids that event `index` needs, with florin_batch_take_*. */
+    /* Takes the transfers that it needs, with florin_batch_take_transfer; NULL: none. */
     void (*take)(florin_batch_t *self, size_t index);
     /* Lets the ledger decide some events; false when it has no room for them. */
     bool (*apply)(florin_batch_t *self, size_t first, size_t count);
@@ -93,14 +96,25 @@ typedef enum {
 
 /* The shards of an id's place; none for 0, which no row can have. */
 florin_shards_t florin_batch_place(const florin_batch_t *self, florin_id_t id);
-/* Takes an id to lock or to read on its shard, or on the one given. */
-void florin_batch_take_account(florin_batch_t *self, florin_id_t id);
+/* Takes an id to read on that shard. */
 void florin_batch_take_transfer(florin_batch_t *self, size_t shard, florin_id_t id);
 /* The accounts that transfer `index` moves, as far as they are known. */
 florin_sides_t florin_batch_sides(const florin_batch_t *self, size_t index);
 
-/* Requests that have no error yet, and the shards that a request touches. */
+/* The accounts that an event needs. */
+florin_sides_t florin_batch_accounts(const florin_batch_t *self, size_t index);
+
+/* Requests that have no error yet. */
 bool florin_request_lives(const florin_store_request_t *request);
+size_t florin_batch_living(const florin_batch_t *self);
+
+/* Visits the events of requests that live; the rest of a request's are left out when it gets its
+ * error. */
+typedef void(florin_visit_fn)(florin_batch_t *self, florin_store_request_t *request, size_t event,
+                              void *arg);
+void florin_batch_each(florin_batch_t *self, florin_visit_fn *visit, void *arg);
+
+/* Fails the requests that touch one of these shards. */
 void florin_batch_fail(florin_batch_t *self, florin_shards_t shards, const florin_error_t *error);
 
 /* After a wait: takes the faults of these shards, fails the requests that cannot go on. `reading`:
@@ -112,6 +126,12 @@ bool florin_batch_faults(florin_batch_t *self, florin_shards_t shards, bool read
  * FLORIN_STEP_SWEEP, what is overdue is in `overdue`, an array of FLORIN_OVERDUE_MAX. */
 florin_step_t florin_batch_read(florin_batch_t *self, florin_overdue_t *overdue,
                                 size_t *overdue_count);
+
+/* Locks on a shard were waited for in vain. */
+void florin_batch_lock_failed(florin_batch_t *self, size_t shard);
+/* Where that was so of late, fails the requests that need accounts which are locked now. False
+ * when there were some, or the look failed. */
+bool florin_batch_avoid_locked(florin_batch_t *self);
 
 /* Sorts the ledger's changes by shard; false when the arena is full. */
 bool florin_batch_sort(florin_batch_t *self);

@@ -15,7 +15,7 @@ static void take_id(florin_id_t *ids, size_t *count, florin_id_t id)
     ++*count;
 }
 
-void florin_batch_take_account(florin_batch_t *self, florin_id_t id)
+static void take_account(florin_batch_t *self, florin_id_t id)
 {
     if (id == 0)
         return;
@@ -34,6 +34,17 @@ void florin_batch_take_transfer(florin_batch_t *self, size_t shard, florin_id_t 
     take_id(part->transfer_ids, &part->transfer_ids_count, id);
 }
 
+static void take_event(florin_batch_t *self, florin_store_request_t *request, size_t index,
+                       void *arg)
+{
+    (void)request, (void)arg;
+    const florin_sides_t sides = florin_batch_accounts(self, index);
+    take_account(self, sides.debit);
+    take_account(self, sides.credit);
+    if (self->kind->take)
+        self->kind->take(self, index);
+}
+
 static void take_limit(florin_batch_t *self, const florin_window_limit_t *limit)
 {
     size_t shard = florin_store_shard_of(self->store, limit->account_id);
@@ -48,14 +59,7 @@ static void take_limit(florin_batch_t *self, const florin_window_limit_t *limit)
 /* One pass over all that lives. */
 static void take_all(florin_batch_t *self)
 {
-    size_t event = 0;
-    for (size_t i = 0; i < self->requests_count; i++) {
-        const florin_store_request_t *request = &self->requests[i];
-        size_t end = event + request->events_count;
-        for (; event < end && florin_request_lives(request); event++)
-            self->kind->take(self, event);
-        event = end;
-    }
+    florin_batch_each(self, take_event, NULL);
     for (size_t i = 0; i < self->limits_count; i++)
         take_limit(self, &self->limits[i]);
 }
@@ -93,6 +97,8 @@ static size_t events_count(const florin_batch_t *self)
 /* The pending transfers to read, by shard. */
 typedef struct {
     florin_arena_t *arena;
+    size_t events_count; /* of the batch */
+    bool no_memory;
     florin_shards_t shards;
     florin_id_t *ids[FLORIN_SHARDS_MAX];
     size_t counts[FLORIN_SHARDS_MAX];
@@ -107,33 +113,23 @@ static void add_wanted(florin_session_t *session, size_t shard, void *arg)
     florin_session_call(session, FLORIN_SQL_PENDING_ACCOUNTS, &params);
 }
 
-static bool want_one(const florin_batch_t *self, wanted_t *wanted, size_t index, size_t count)
+static void want_one(florin_batch_t *self, florin_store_request_t *request, size_t event, void *arg)
 {
-    florin_id_t id = self->transfers[index].transfer.pending_id;
+    (void)request;
+    wanted_t *wanted = arg;
+    florin_id_t id = self->transfers[event].transfer.pending_id;
     size_t shard = florin_store_shard_of(self->store, id);
+    if (!leaves_out(&self->transfers[event].transfer))
+        return;
     if (!wanted->ids[shard])
-        wanted->ids[shard] = florin_arena_calloc(wanted->arena, count, sizeof(florin_id_t));
-    if (!wanted->ids[shard])
-        return false;
+        wanted->ids[shard] =
+            florin_arena_calloc(wanted->arena, wanted->events_count, sizeof(florin_id_t));
+    if (!wanted->ids[shard]) {
+        wanted->no_memory = true;
+        return;
+    }
     wanted->ids[shard][wanted->counts[shard]++] = id;
     wanted->shards |= florin_shards_of(shard);
-    return true;
-}
-
-/* What is to be read ahead for the requests that live, of `count` events in all. */
-static bool want(const florin_batch_t *self, wanted_t *wanted, size_t count)
-{
-    size_t event = 0;
-    for (size_t i = 0; event < count; i++) {
-        const florin_store_request_t *request = &self->requests[i];
-        size_t end = event + request->events_count;
-        for (; event < end && florin_request_lives(request); event++)
-            if (leaves_out(&self->transfers[event].transfer) &&
-                !want_one(self, wanted, event, count))
-                return false;
-        event = end;
-    }
-    return true;
 }
 
 /* One that is not there yet may be made by this very batch: its own event names its accounts. */
@@ -165,14 +161,14 @@ static void find_silent(florin_batch_t *self, wanted_t *wanted)
 /* False when a shard did not answer: its requests have their error. */
 static bool read_ahead(florin_batch_t *self)
 {
-    wanted_t wanted = {.arena = self->store->arena};
-    size_t count = self->transfers ? events_count(self) : 0;
-    bool room = want(self, &wanted, count);
-    if (room && !wanted.shards)
+    wanted_t wanted = {.arena = self->store->arena, .events_count = events_count(self)};
+    if (self->transfers)
+        florin_batch_each(self, want_one, &wanted);
+    if (!wanted.no_memory && !wanted.shards)
         return true;
-    if (room)
-        self->sides = florin_arena_calloc(wanted.arena, count, sizeof *self->sides);
-    if (!room || !self->sides) {
+    if (!wanted.no_memory)
+        self->sides = florin_arena_calloc(wanted.arena, wanted.events_count, sizeof *self->sides);
+    if (!self->sides) {
         florin_error_t error;
         florin_error_set(&error, FLORIN_ERROR_MEMORY, "no memory to read pending transfers");
         florin_batch_fail(self, ~(florin_shards_t)0, &error);
@@ -182,7 +178,7 @@ static bool read_ahead(florin_batch_t *self)
         find_silent(self, &wanted);
         return false;
     }
-    learn_sides(self, wanted.shards, count);
+    learn_sides(self, wanted.shards, wanted.events_count);
     return true;
 }
 
@@ -466,7 +462,7 @@ florin_step_t florin_batch_read(florin_batch_t *self, florin_overdue_t *overdue,
         return FLORIN_STEP_AGAIN;
     if (!plan(self))
         return no_memory(self);
-    if (!open_sessions(self))
+    if (!open_sessions(self) || (!self->dry && !florin_batch_avoid_locked(self)))
         return FLORIN_STEP_AGAIN;
     self->now = florin_clock_unix_ns();
     for (size_t i = 0; i < self->store->shards_count; i++) {
@@ -474,6 +470,8 @@ florin_step_t florin_batch_read(florin_batch_t *self, florin_overdue_t *overdue,
             continue;
         add_reads(self, i);
         florin_store_wait(self->store, florin_shards_of(i), florin_store_deadline(self->store));
+        if (self->store->shards[i].fault == FLORIN_FAULT_CONFLICT)
+            florin_batch_lock_failed(self, i);
         if (florin_batch_faults(self, florin_shards_of(i), true))
             return FLORIN_STEP_AGAIN;
     }

@@ -1,0 +1,75 @@
+/* Accounts that others keep locked, for a transaction in doubt or a worker that stands still: who
+ * needs them is told so at once, and the rest of a batch goes on.
+ *
+ * Only when a lock did not come in time is it looked which ones are kept, and then before each
+ * batch on that shard, until none were for a second. */
+#include "lib/clock.h"
+#include "store/batch.h"
+
+#define LOOK_MS 1000
+
+static void add_look(florin_session_t *session, size_t shard, void *arg)
+{
+    const florin_batch_t *self = arg;
+    florin_params_t params;
+    florin_params_init(&params, self->store->arena);
+    florin_params_ids(&params, self->parts[shard].account_ids,
+                      self->parts[shard].account_ids_count);
+    florin_session_call(session, FLORIN_SQL_ACCOUNTS_LOCKED, &params);
+}
+
+static bool is_locked(const florin_batch_t *self, florin_shards_t looked, florin_id_t id)
+{
+    if ((florin_batch_place(self, id) & looked) == 0)
+        return false;
+    size_t shard = florin_store_shard_of(self->store, id);
+    return florin_row_find(florin_session_result(&self->store->shards[shard], 0), id) >= 0;
+}
+
+static void fail_if_locked(florin_batch_t *self, florin_store_request_t *request, size_t event,
+                           void *arg)
+{
+    const florin_shards_t *looked = arg;
+    const florin_sides_t sides = florin_batch_accounts(self, event);
+    bool debit = is_locked(self, *looked, sides.debit);
+    if (!debit && !is_locked(self, *looked, sides.credit))
+        return;
+    char text[FLORIN_ID_TEXT_BYTES];
+    florin_error_set(&request->error, FLORIN_ERROR_CONFLICT,
+                     "account %s is kept locked by another transaction, which may be in doubt; "
+                     "nothing was done, try again",
+                     florin_id_format_uuid(debit ? sides.debit : sides.credit, text));
+}
+
+void florin_batch_lock_failed(florin_batch_t *self, size_t shard)
+{
+    self->store->look_locked_until_ms[shard] = florin_clock_ms() + LOOK_MS;
+}
+
+/* Those of this batch's shards where it has to be looked. */
+static florin_shards_t suspects(const florin_batch_t *self)
+{
+    florin_shards_t shards = 0;
+    uint64_t now_ms = florin_clock_ms();
+    for (size_t i = 0; i < self->store->shards_count; i++)
+        if (florin_shards_has(self->touched, i) && self->parts[i].account_ids_count > 0 &&
+            now_ms < self->store->look_locked_until_ms[i])
+            shards |= florin_shards_of(i);
+    return shards;
+}
+
+bool florin_batch_avoid_locked(florin_batch_t *self)
+{
+    florin_shards_t looked = suspects(self);
+    size_t before = florin_batch_living(self);
+    if (!looked)
+        return true;
+    if (florin_store_read(self->store, looked, add_look, self, &self->conflict) != 0)
+        return false;
+    for (size_t i = 0; i < self->store->shards_count; i++)
+        if (florin_shards_has(looked, i) &&
+            PQntuples(florin_session_result(&self->store->shards[i], 0)) > 0)
+            florin_batch_lock_failed(self, i);
+    florin_batch_each(self, fail_if_locked, &looked);
+    return florin_batch_living(self) == before;
+}
