@@ -31,6 +31,10 @@
 /* The pause after the first passing refusal; each further one doubles it. */
 #define PAUSE_MS     20
 #define PAUSE_MS_MAX 500
+/* Timers that are late by so much tell of a process that was stopped, or busy elsewhere; what came
+ * meanwhile gets so long to be read. */
+#define LATE_MS  100
+#define GRACE_MS 50
 /* So many services have throttles, the first ones asked; to others goes all there is. */
 #define THROTTLES_MAX 8
 
@@ -59,6 +63,7 @@ typedef struct request {
     bool doubtful;    /* a try may have been carried out, and its answer lost */
     uint64_t sent_ms; /* SENT: when */
     uint64_t wake_ms; /* when its state has lasted too long */
+    bool put_off;     /* wake_ms has been put off, for it was late */
     uint64_t deadline_ms;
     uint32_t patience_ms; /* silence that it bears in this try */
     char service[FLORIN_SERVICE_BYTES_MAX + 1];
@@ -99,12 +104,18 @@ static void set_state(florin_client_t *self, request_t *request, state_t state)
     TAILQ_INSERT_TAIL(&self->lists[state], request, link);
 }
 
+static void wake_by(florin_client_t *self, uint64_t at_ms)
+{
+    if (at_ms < self->wake_ms)
+        self->wake_ms = at_ms;
+}
+
 /* A state that lasts to wake_ms is looked at again then, or at the deadline. */
 static void set_wake(florin_client_t *self, request_t *request, uint64_t wake_ms)
 {
     request->wake_ms = wake_ms < request->deadline_ms ? wake_ms : request->deadline_ms;
-    if (request->wake_ms < self->wake_ms)
-        self->wake_ms = request->wake_ms;
+    request->put_off = false;
+    wake_by(self, request->wake_ms);
 }
 
 /* ------------------------------------------------------------------------- how a request ends */
@@ -245,17 +256,30 @@ static void lose(florin_client_t *self, size_t broker, uint64_t now)
 }
 
 /* No answer in this try. A broker that has said nothing since is given up; one that talks is only
- * slow, and gets twice the time for the next try. */
+ * slow, and gets twice the time for the next try. What came in the millisecond of sending came
+ * before, for it is an answer that lets a program ask the next. */
 static void fall_silent(florin_client_t *self, request_t *request, uint64_t now)
 {
     request->doubtful = true;
-    if (florin_connection_heard_ms(self->connections[request->broker]) >= request->sent_ms)
+    if (florin_connection_heard_ms(self->connections[request->broker]) > request->sent_ms)
         request->patience_ms = request->patience_ms < self->timeout_ms / 2
                                    ? request->patience_ms * 2
                                    : self->timeout_ms;
     else if (request->broker == self->current)
         use_next(self, now);
     send_again(self, request, now);
+}
+
+/* What has arrived is read before time is judged, also when the process was away: true to let it
+ * be read, once. */
+static bool put_off(florin_client_t *self, request_t *request, uint64_t now)
+{
+    if (request->put_off || now - request->wake_ms < LATE_MS)
+        return false;
+    request->put_off = true;
+    request->wake_ms = now + GRACE_MS;
+    wake_by(self, request->wake_ms);
+    return true;
 }
 
 /* By index and not by list: what a callback submits may move requests between lists. */
@@ -269,7 +293,9 @@ static void run_timers(florin_client_t *self, uint64_t now)
         if (request->state == FREE)
             continue;
         if (now < request->wake_ms) {
-            set_wake(self, request, request->wake_ms);
+            wake_by(self, request->wake_ms);
+        } else if (put_off(self, request, now)) {
+            continue;
         } else if (now >= request->deadline_ms) {
             give_up(self, request);
         } else if (request->state == SENT) {

@@ -12,9 +12,10 @@
 #define CORRELATION_BYTES 8
 #define RECONNECT_MS      100
 #define RECONNECT_MS_MAX  1000
-/* ZMTP's own heartbeats find a peer whose machine has gone without a word. */
-#define HEARTBEAT_MS         1000
-#define HEARTBEAT_TIMEOUT_MS 3000
+/* ZMTP's own heartbeats find a broker that was stopped, or whose machine has gone without a word:
+ * in the sum of both. */
+#define HEARTBEAT_MS         400
+#define HEARTBEAT_TIMEOUT_MS 500
 /* Messages that one call of receive or watch looks at before it goes back to its caller. */
 #define LOOKS_MAX 1024
 

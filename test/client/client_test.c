@@ -221,6 +221,28 @@ static void holds_back_what_would_be_refused(void **state)
     assert_int_equal(ending.status, OK);
 }
 
+/* A program that was stopped beyond the deadline gets the answer that waits for it; and no other
+ * reprieve. */
+static void reads_before_it_judges_time(void **state)
+{
+    world_t *world = *state;
+    world->options.timeout_ms = 300;
+    start_client(world);
+    for (int answered = 1; answered >= 0; answered--) {
+        ending_t ending;
+        fake_request_t request;
+        submit(world, &ending);
+        fake_broker_expect(&world->brokers[0], world->client, &request);
+        zclock_sleep(500);
+        (void)florin_client_process(world->client, 0);
+        assert_int_equal(ending.calls, 0);
+        if (answered)
+            fake_broker_answer(&world->brokers[0], &request, OK, "");
+        wait_for(world, &ending);
+        assert_int_equal(ending.code, answered ? 0 : FLORIN_ERROR_TIMEOUT);
+    }
+}
+
 /* A try that was never answered may have been carried out: "busy, not begun" would be a lie. */
 static void never_says_not_begun_when_it_may_have(void **state)
 {
@@ -270,6 +292,25 @@ static void fails_over_when_silent(void **state)
     wait_for(world, &next);
     assert_string_equal(next.text, "next");
     assert_int_equal(ending.calls, 1);
+}
+
+/* One request right after the answer to another: that answer is no sign of life since. */
+static void fails_over_when_silent_from_now_on(void **state)
+{
+    world_t *world = *state;
+    world->options.brokers_count = 2;
+    world->options.try_timeout_ms = 50;
+    start_client(world);
+    ending_t ending;
+    fake_request_t request;
+    submit(world, &ending);
+    fake_broker_expect(&world->brokers[0], world->client, &request);
+    fake_broker_answer(&world->brokers[0], &request, OK, "");
+    wait_for(world, &ending);
+    submit(world, &ending);
+    fake_broker_expect(&world->brokers[1], world->client, &request);
+    assert_true(fake_broker_receive(&world->brokers[0], &request));
+    assert_false(fake_broker_receive(&world->brokers[0], &request)); /* asked only once */
 }
 
 static void takes_the_late_answer_of_an_earlier_try(void **state)
@@ -731,8 +772,10 @@ int main(void)
         TEST(gives_busy_when_the_time_is_up),
         TEST(busy_is_an_answer_where_refusals_end),
         TEST(holds_back_what_would_be_refused),
+        TEST(reads_before_it_judges_time),
         TEST(never_says_not_begun_when_it_may_have),
         TEST(fails_over_when_silent),
+        TEST(fails_over_when_silent_from_now_on),
         TEST(takes_the_late_answer_of_an_earlier_try),
         TEST(asks_another_broker_when_one_is_of_no_use),
         TEST(fails_over_at_once_when_the_broker_dies),
