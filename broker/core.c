@@ -343,18 +343,15 @@ static void send_heartbeats(florin_core_t *core, bool slept, uint64_t now_ms)
     core->heartbeat_at_ms = now_ms + core->options.heartbeat_ms;
 }
 
-/* Why the worker must be taken for dead, or NULL. A plain worker is silent while it works. */
-static const char *worker_verdict(const florin_core_t *core, const worker_t *worker,
-                                  uint64_t now_ms)
+/* When the worker must be taken for dead if it says nothing until then. A plain one is silent while
+ * it works. */
+static uint64_t silent_ms(const florin_core_t *core, const worker_t *worker)
 {
-    const request_t *oldest = TAILQ_FIRST(&worker->held);
-    if (oldest != NULL && oldest->lease_ms <= now_ms)
-        return "kept a request past its lease";
+    if (!worker->hello && !TAILQ_EMPTY(&worker->held))
+        return UINT64_MAX;
     uint64_t beat_ms =
         worker->hello ? core->options.heartbeat_ms : core->options.plain_heartbeat_ms;
-    if ((worker->hello || oldest == NULL) && now_ms - worker->seen_ms >= SILENT_BEATS_MAX * beat_ms)
-        return "fell silent";
-    return NULL;
+    return worker->seen_ms + SILENT_BEATS_MAX * beat_ms;
 }
 
 static void bury_workers(florin_core_t *core, uint64_t now_ms)
@@ -362,11 +359,15 @@ static void bury_workers(florin_core_t *core, uint64_t now_ms)
     worker_t *worker, *next;
     for (worker = TAILQ_FIRST(&core->workers); worker != NULL; worker = next) {
         next = TAILQ_NEXT(worker, in_core);
-        const char *why = worker_verdict(core, worker, now_ms);
-        if (why != NULL)
-            worker_die(core, worker, why, now_ms);
-        else if (!TAILQ_EMPTY(&worker->held))
-            wake_by(core, TAILQ_FIRST(&worker->held)->lease_ms);
+        uint64_t silent = silent_ms(core, worker);
+        uint64_t lease =
+            TAILQ_EMPTY(&worker->held) ? UINT64_MAX : TAILQ_FIRST(&worker->held)->lease_ms;
+        if (lease <= now_ms)
+            worker_die(core, worker, "kept a request past its lease", now_ms);
+        else if (silent <= now_ms)
+            worker_die(core, worker, "fell silent", now_ms);
+        else
+            wake_by(core, earlier(silent, lease));
     }
 }
 
