@@ -96,9 +96,16 @@ int florin_store_freeze(florin_store_t *self, bool transfers,
 /* Ends these transactions. */
 void florin_store_unfreeze(florin_store_t *self);
 
-/* A round on several shards at once that changes nothing: `add` adds its statements for each. A
- * connection that turns out to be lost is made anew, once. The results stay in the sessions. */
+/* A round on some shards at once: `add` adds the statements of each. Returns those that answered
+ * without a fault; the results stay in the sessions. */
 typedef void(florin_store_add_fn)(florin_session_t *session, size_t shard, void *arg);
+florin_shards_t florin_store_round(florin_store_t *self, florin_shards_t shards,
+                                   florin_store_add_fn *add, void *arg, uint64_t deadline_ms);
+/* The same on all shards. The error is that of the first one with a fault. */
+int florin_store_round_all(florin_store_t *self, florin_store_add_fn *add, void *arg,
+                           uint64_t deadline_ms, florin_error_t *error) FLORIN_MUST_USE;
+/* A round that changes nothing. What is closed is opened; a connection that turns out to be lost is
+ * made anew, once. */
 int florin_store_read(florin_store_t *self, florin_shards_t shards, florin_store_add_fn *add,
                       void *arg, florin_error_t *error) FLORIN_MUST_USE;
 

@@ -37,22 +37,13 @@ static int lock_accounts(florin_store_t *self, size_t shard, florin_error_t *err
     return florin_session_finish(session, freeze_deadline(self), error);
 }
 
-static int take_snapshots(florin_store_t *self, bool transfers, florin_error_t *error)
+static void add_snapshot(florin_session_t *session, size_t shard, void *arg)
 {
-    for (size_t i = 0; i < self->shards_count; i++) {
-        florin_session_begin(&self->shards[i]);
-        if (transfers)
-            florin_session_command(&self->shards[i], "LOCK TABLE transfers IN EXCLUSIVE MODE");
-        florin_session_command(&self->shards[i], "SELECT FROM accounts LIMIT 0");
-        florin_session_sync(&self->shards[i]);
-    }
-    florin_store_wait(self, florin_store_all_shards(self), freeze_deadline(self));
-    for (size_t i = 0; i < self->shards_count; i++) {
-        const florin_session_t *session = &self->shards[i];
-        if (session->fault != FLORIN_FAULT_NONE)
-            return florin_error_set(error, session->error.code, "%s", session->error.message);
-    }
-    return 0;
+    (void)shard;
+    const bool *transfers = arg;
+    if (*transfers)
+        florin_session_command(session, "LOCK TABLE transfers IN EXCLUSIVE MODE");
+    florin_session_command(session, "SELECT FROM accounts LIMIT 0");
 }
 
 static int freeze(florin_store_t *self, bool transfers, florin_error_t *error)
@@ -62,7 +53,9 @@ static int freeze(florin_store_t *self, bool transfers, florin_error_t *error)
         result = florin_store_open_shard(self, i, error);
     for (size_t i = 0; i < self->shards_count && result == 0; i++)
         result = lock_accounts(self, i, error);
-    return result == 0 ? take_snapshots(self, transfers, error) : result;
+    if (result != 0)
+        return result;
+    return florin_store_round_all(self, add_snapshot, &transfers, freeze_deadline(self), error);
 }
 
 int florin_store_freeze(florin_store_t *self, bool transfers, florin_error_t *error)
@@ -82,17 +75,17 @@ int florin_store_freeze(florin_store_t *self, bool transfers, florin_error_t *er
     }
 }
 
+static void add_rollback(florin_session_t *session, size_t shard, void *arg)
+{
+    (void)shard, (void)arg;
+    florin_session_command(session, "ROLLBACK");
+}
+
 void florin_store_unfreeze(florin_store_t *self)
 {
-    for (size_t i = 0; i < self->shards_count; i++) {
-        if (!self->shards[i].pg)
-            continue;
-        florin_session_begin(&self->shards[i]);
-        florin_session_command(&self->shards[i], "ROLLBACK");
-        florin_session_sync(&self->shards[i]);
-    }
-    florin_store_wait(self, florin_store_all_shards(self), freeze_deadline(self));
+    florin_shards_t all = florin_store_all_shards(self);
+    florin_shards_t done = florin_store_round(self, all, add_rollback, NULL, freeze_deadline(self));
     for (size_t i = 0; i < self->shards_count; i++)
-        if (self->shards[i].fault != FLORIN_FAULT_NONE)
+        if (!florin_shards_has(done, i))
             florin_session_close(&self->shards[i]);
 }

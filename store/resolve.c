@@ -54,23 +54,24 @@ static florin_shards_t open_all(florin_store_t *self)
     return open;
 }
 
+typedef struct {
+    florin_statement_t statement;
+    const florin_params_t *params;
+} question_t;
+
+static void add_question(florin_session_t *session, size_t shard, void *arg)
+{
+    (void)shard;
+    const question_t *question = arg;
+    florin_session_call(session, question->statement, question->params);
+}
+
 /* One statement on each of some shards; returns those that answered it. */
 static florin_shards_t ask_all(florin_store_t *self, florin_shards_t shards,
                                florin_statement_t statement, const florin_params_t *params)
 {
-    florin_shards_t answered = shards;
-    for (size_t i = 0; i < self->shards_count; i++) {
-        if (!florin_shards_has(shards, i))
-            continue;
-        florin_session_begin(&self->shards[i]);
-        florin_session_call(&self->shards[i], statement, params);
-        florin_session_sync(&self->shards[i]);
-    }
-    florin_store_wait(self, shards, florin_store_deadline(self));
-    for (size_t i = 0; i < self->shards_count; i++)
-        if (florin_shards_has(shards, i) && self->shards[i].fault != FLORIN_FAULT_NONE)
-            answered &= ~florin_shards_of(i);
-    return answered;
+    return florin_store_round(self, shards, add_question, &(question_t){statement, params},
+                              florin_store_deadline(self));
 }
 
 /* Reads what is prepared on the shards that are open. False when there is no memory for it. */

@@ -217,6 +217,35 @@ void florin_store_do_meanwhile(florin_store_t *self, florin_shards_t shards)
     self->meanwhile(self->meanwhile_arg);
 }
 
+florin_shards_t florin_store_round(florin_store_t *self, florin_shards_t shards,
+                                   florin_store_add_fn *add, void *arg, uint64_t deadline_ms)
+{
+    florin_shards_t answered = shards;
+    for (size_t i = 0; i < self->shards_count; i++) {
+        if (!florin_shards_has(shards, i))
+            continue;
+        florin_session_begin(&self->shards[i]);
+        add(&self->shards[i], i, arg);
+        florin_session_sync(&self->shards[i]);
+    }
+    florin_store_wait(self, shards, deadline_ms);
+    for (size_t i = 0; i < self->shards_count; i++)
+        if (self->shards[i].fault != FLORIN_FAULT_NONE)
+            answered &= ~florin_shards_of(i);
+    return answered;
+}
+
+int florin_store_round_all(florin_store_t *self, florin_store_add_fn *add, void *arg,
+                           uint64_t deadline_ms, florin_error_t *error)
+{
+    florin_shards_t all = florin_store_all_shards(self);
+    florin_shards_t faulty = all & ~florin_store_round(self, all, add, arg, deadline_ms);
+    if (!faulty)
+        return 0;
+    const florin_error_t *fault = &self->shards[florin_shards_lowest(faulty)].error;
+    return florin_error_set(error, fault->code, "%s", fault->message);
+}
+
 /* All of these shards, or none has anything under way. */
 static int open_shards(florin_store_t *self, florin_shards_t shards, florin_error_t *error)
 {
@@ -235,22 +264,12 @@ int florin_store_read(florin_store_t *self, florin_shards_t shards, florin_store
         int result = open_shards(self, missing, error);
         if (result != 0)
             return result;
+        missing &= ~florin_store_round(self, missing, add, arg, florin_store_deadline(self));
         for (size_t i = 0; i < self->shards_count; i++) {
-            if (!florin_shards_has(missing, i))
-                continue;
-            florin_session_begin(&self->shards[i]);
-            add(&self->shards[i], i, arg);
-            florin_session_sync(&self->shards[i]);
-        }
-        florin_store_wait(self, missing, florin_store_deadline(self));
-        for (size_t i = 0; i < self->shards_count; i++) {
-            const florin_session_t *session = &self->shards[i];
-            if (!florin_shards_has(missing, i))
-                continue;
-            if (session->fault == FLORIN_FAULT_NONE)
-                missing &= ~florin_shards_of(i);
-            else if (session->error.code != FLORIN_ERROR_UNAVAILABLE || tries > 0)
-                return florin_error_set(error, session->error.code, "%s", session->error.message);
+            const florin_error_t *fault = &self->shards[i].error;
+            bool forgiven = fault->code == FLORIN_ERROR_UNAVAILABLE && tries == 0;
+            if (florin_shards_has(missing, i) && !forgiven)
+                return florin_error_set(error, fault->code, "%s", fault->message);
         }
     }
     return 0;

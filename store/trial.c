@@ -3,26 +3,21 @@
 
 #include "store/internal.h"
 
-/* On all shards at once: lets the writers go on, then sums. */
+/* Lets the writers go on, then sums. */
+static void add_sums(florin_session_t *session, size_t shard, void *arg)
+{
+    (void)shard;
+    florin_session_command(session, "ROLLBACK TO SAVEPOINT locked");
+    florin_session_call(session, FLORIN_SQL_TRIAL, arg);
+    florin_session_command(session, "COMMIT");
+}
+
 static int sum_all(florin_store_t *self, florin_error_t *error)
 {
     florin_params_t params;
     florin_params_init(&params, self->arena);
     florin_params_u64(&params, FLORIN_TRIAL_ROWS_MAX + 1);
-    for (size_t i = 0; i < self->shards_count; i++) {
-        florin_session_begin(&self->shards[i]);
-        florin_session_command(&self->shards[i], "ROLLBACK TO SAVEPOINT locked");
-        florin_session_call(&self->shards[i], FLORIN_SQL_TRIAL, &params);
-        florin_session_command(&self->shards[i], "COMMIT");
-        florin_session_sync(&self->shards[i]);
-    }
-    florin_store_wait(self, florin_store_all_shards(self), florin_store_deadline(self));
-    for (size_t i = 0; i < self->shards_count; i++) {
-        const florin_session_t *session = &self->shards[i];
-        if (session->fault != FLORIN_FAULT_NONE)
-            return florin_error_set(error, session->error.code, "%s", session->error.message);
-    }
-    return 0;
+    return florin_store_round_all(self, add_sums, &params, florin_store_deadline(self), error);
 }
 
 florin_sum_t florin_store_column_sum(const PGresult *rows, int row, int column)

@@ -437,41 +437,27 @@ static int run_check(verify_t *self, size_t i, florin_error_t *error)
     return result;
 }
 
-/* A round on all shards at once. */
-static int command_all(verify_t *self, const char *const *commands, size_t count,
-                       florin_error_t *error)
+/* Lets the writers go on; then whole tables are read, by plans for all of their rows. */
+static void add_thaw(florin_session_t *session, size_t shard, void *arg)
 {
-    florin_store_t *store = self->store;
-    for (size_t i = 0; i < store->shards_count; i++) {
-        florin_session_begin(&store->shards[i]);
-        for (size_t k = 0; k < count; k++)
-            florin_session_command(&store->shards[i], commands[k]);
-        florin_session_sync(&store->shards[i]);
-    }
-    florin_store_wait(store, florin_store_all_shards(store), self->deadline_ms);
-    for (size_t i = 0; i < store->shards_count; i++)
-        if (store->shards[i].fault != FLORIN_FAULT_NONE)
-            return florin_error_set(error, store->shards[i].error.code, "%s",
-                                    store->shards[i].error.message);
-    return 0;
+    (void)shard, (void)arg;
+    florin_session_command(session, "ROLLBACK TO SAVEPOINT locked");
+    florin_session_command(session, "SET LOCAL cursor_tuple_fraction = 1");
+    florin_session_command(session, "SET LOCAL work_mem = '64MB'");
 }
 
-/* Lets the writers go on; then whole tables are read, by plans for all of their rows. */
-static int thaw(verify_t *self, florin_error_t *error)
+static void add_begin(florin_session_t *session, size_t shard, void *arg)
 {
-    static const char *const commands[] = {"ROLLBACK TO SAVEPOINT locked",
-                                           "SET LOCAL cursor_tuple_fraction = 1",
-                                           "SET LOCAL work_mem = '64MB'"};
-    return command_all(self, commands, sizeof commands / sizeof *commands, error);
+    (void)shard, (void)arg;
+    florin_session_command(session, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
 }
 
 /* The books can't be held still: what is in doubt can be seen without, and may be why. The time may
  * have gone into waiting, so this has its own. */
 static int look_for_the_cause(verify_t *self, florin_error_t *error)
 {
-    static const char *const commands[] = {"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"};
     self->deadline_ms = florin_store_deadline(self->store);
-    int result = command_all(self, commands, 1, error);
+    int result = florin_store_round_all(self->store, add_begin, NULL, self->deadline_ms, error);
     return result == 0 ? run_check(self, 0, error) : result;
 }
 
@@ -495,7 +481,7 @@ int florin_store_verify(florin_store_t *self, const florin_verify_options_t *opt
     }
     if (result != 0)
         return result;
-    result = thaw(&verify, error);
+    result = florin_store_round_all(self, add_thaw, NULL, verify.deadline_ms, error);
     for (size_t i = 0; i < CHECKS && result == 0; i++) {
         verify.check = &checks[i];
         result = run_check(&verify, i, error);

@@ -26,6 +26,14 @@ static int turn(florin_verify_rows_t *self, size_t shard, size_t result, florin_
     return 0;
 }
 
+static void add_cursor(florin_session_t *session, size_t shard, void *arg)
+{
+    (void)shard;
+    florin_session_command(session, "CLOSE ALL");
+    florin_session_command(session, arg);
+    add_fetch(session);
+}
+
 int florin_verify_rows_open(florin_verify_rows_t *self, florin_store_t *store, const char *sql,
                             uint64_t deadline_ms, florin_error_t *error)
 {
@@ -35,15 +43,7 @@ int florin_verify_rows_open(florin_verify_rows_t *self, florin_store_t *store, c
     if (length < 0 || (size_t)length >= sizeof declare)
         return florin_error_set(error, FLORIN_ERROR_INTERNAL, "a query is too long");
     *self = (florin_verify_rows_t){.store = store, .deadline_ms = deadline_ms};
-    for (size_t i = 0; i < store->shards_count; i++) {
-        florin_session_begin(&store->shards[i]);
-        florin_session_command(&store->shards[i], "CLOSE ALL");
-        florin_session_command(&store->shards[i], declare);
-        add_fetch(&store->shards[i]);
-        florin_session_sync(&store->shards[i]);
-    }
-    florin_store_wait(store, florin_store_all_shards(store), deadline_ms);
-    int result = 0;
+    int result = florin_store_round_all(store, add_cursor, declare, deadline_ms, error);
     for (size_t i = 0; i < store->shards_count && result == 0; i++)
         result = turn(self, i, 2, error);
     return result;
