@@ -15,15 +15,21 @@ static void add_look(florin_session_t *session, size_t shard, void *arg)
     florin_params_init(&params, self->store->arena);
     florin_params_ids(&params, self->parts[shard].account_ids,
                       self->parts[shard].account_ids_count);
+    florin_session_command(session, "BEGIN ISOLATION LEVEL READ COMMITTED");
     florin_session_call(session, FLORIN_SQL_ACCOUNTS_LOCKED, &params);
+    florin_session_command(session, "ROLLBACK"); /* which waits for no disk and no standby */
+}
+
+static const PGresult *seen(const florin_batch_t *self, size_t shard)
+{
+    return florin_session_result(&self->store->shards[shard], 1);
 }
 
 static bool is_locked(const florin_batch_t *self, florin_shards_t looked, florin_id_t id)
 {
     if ((florin_batch_place(self, id) & looked) == 0)
         return false;
-    size_t shard = florin_store_shard_of(self->store, id);
-    return florin_row_find(florin_session_result(&self->store->shards[shard], 0), id) >= 0;
+    return florin_row_find(seen(self, florin_store_shard_of(self->store, id)), id) >= 0;
 }
 
 static void fail_if_locked(florin_batch_t *self, florin_store_request_t *request, size_t event,
@@ -64,11 +70,12 @@ bool florin_batch_avoid_locked(florin_batch_t *self)
     size_t before = florin_batch_living(self);
     if (!looked)
         return true;
-    if (florin_store_read(self->store, looked, add_look, self, &self->conflict) != 0)
+    (void)florin_store_round(self->store, looked, add_look, self,
+                             florin_store_deadline(self->store));
+    if (florin_batch_faults(self, looked, true))
         return false;
     for (size_t i = 0; i < self->store->shards_count; i++)
-        if (florin_shards_has(looked, i) &&
-            PQntuples(florin_session_result(&self->store->shards[i], 0)) > 0)
+        if (florin_shards_has(looked, i) && PQntuples(seen(self, i)) > 0)
             florin_batch_lock_failed(self, i);
     florin_batch_each(self, fail_if_locked, &looked);
     return florin_batch_living(self) == before;
