@@ -130,6 +130,7 @@ int admin_resolve(const admin_arguments_t *arguments)
     if (result != 0)
         return admin_fail(&error);
     size_t ended = resolved.committed + resolved.rolled_back;
-    printf("%zu prepared transaction%s ended\n", ended, ended == 1 ? "" : "s");
+    printf("%zu prepared transaction%s ended, %zu wait for a home shard that is away\n", ended,
+           ended == 1 ? "" : "s", resolved.waiting);
     return ADMIN_DONE;
 }
