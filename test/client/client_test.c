@@ -128,6 +128,25 @@ static void gives_the_reply(void **state)
     assert_int_equal(florin_client_process(world->client, 0), 0);
 }
 
+/* One request to a broker that answers with that status; how often it saw it. */
+static unsigned ask(world_t *world, ending_t *ending, Florin__V1__Status status)
+{
+    unsigned seen = 0;
+    fake_request_t request;
+    uint64_t deadline = florin_clock_ms() + PATIENCE_MS;
+    submit(world, ending);
+    assert_int_equal(ending->calls, 0); /* never from within submit */
+    while (ending->calls == 0 && florin_clock_ms() < deadline) {
+        (void)florin_client_process(world->client, 2);
+        if (!fake_broker_receive(&world->brokers[0], &request))
+            continue;
+        fake_broker_answer(&world->brokers[0], &request, status, "seen");
+        seen++;
+    }
+    assert_int_equal(ending->calls, 1);
+    return seen;
+}
+
 static void tries_again_after_busy(void **state)
 {
     world_t *world = *state;
@@ -152,17 +171,7 @@ static void gives_busy_when_the_time_is_up(void **state)
     world->options.timeout_ms = 200;
     start_client(world);
     ending_t ending;
-    submit(world, &ending);
-    uint64_t deadline = florin_clock_ms() + PATIENCE_MS;
-    int tries = 0;
-    while (ending.calls == 0 && florin_clock_ms() < deadline) {
-        fake_request_t request;
-        (void)florin_client_process(world->client, 2);
-        if (fake_broker_receive(&world->brokers[0], &request)) {
-            fake_broker_answer(&world->brokers[0], &request, BUSY, "full");
-            tries++;
-        }
-    }
+    unsigned tries = ask(world, &ending, BUSY);
     assert_int_equal(ending.code, 0);
     assert_int_equal(ending.status, BUSY);
     assert_in_range(tries, 2, 20);
@@ -174,33 +183,9 @@ static void busy_is_an_answer_where_refusals_end(void **state)
     world->options.refusals_end = true;
     start_client(world);
     ending_t ending;
-    submit(world, &ending);
-    fake_request_t request;
-    fake_broker_expect(&world->brokers[0], world->client, &request);
-    fake_broker_answer(&world->brokers[0], &request, BUSY, "full");
-    wait_for(world, &ending);
+    assert_int_equal(ask(world, &ending, BUSY), 1);
     assert_int_equal(ending.code, 0);
     assert_int_equal(ending.status, BUSY);
-    assert_false(fake_broker_receive(&world->brokers[0], &request));
-}
-
-/* One request to a broker that answers with that status; how often it saw it. */
-static unsigned ask(world_t *world, ending_t *ending, Florin__V1__Status status)
-{
-    unsigned seen = 0;
-    fake_request_t request;
-    uint64_t deadline = florin_clock_ms() + PATIENCE_MS;
-    submit(world, ending);
-    assert_int_equal(ending->calls, 0); /* never from within submit */
-    while (ending->calls == 0 && florin_clock_ms() < deadline) {
-        (void)florin_client_process(world->client, 2);
-        if (!fake_broker_receive(&world->brokers[0], &request))
-            continue;
-        fake_broker_answer(&world->brokers[0], &request, status, "seen");
-        seen++;
-    }
-    assert_int_equal(ending->calls, 1);
-    return seen;
 }
 
 /* In a window after one with a refusal, all but one; until the broker says something else. */
