@@ -33,8 +33,10 @@
 #define PAUSE_MS_MAX 500
 /* Timers that are late by so much tell of a process that was stopped, or busy elsewhere; what came
  * meanwhile gets so long to be read. */
-#define LATE_MS  100
+#define LATE_MS  250
 #define GRACE_MS 50
+/* What is held back is answered that soon: whoever asks again at once is not to be quicker. */
+#define HELD_MS 1
 /* So many services have throttles, the first ones asked; to others goes all there is. */
 #define THROTTLES_MAX 8
 
@@ -198,11 +200,14 @@ static uint64_t correlation(const florin_client_t *self, const request_t *reques
     return (uint64_t)request->serial << 32 | (uint64_t)index << 16 | request->tries;
 }
 
+/* One whose outcome is in doubt is never held back: to hear that it was not sent would say nothing.
+ */
 static void send_waiting(florin_client_t *self, uint64_t now)
 {
     request_t *request;
     while ((request = TAILQ_FIRST(&self->lists[WAITING]))) {
-        if (request->throttle && !florin_throttle_send(request->throttle, now)) {
+        if (request->throttle && !request->doubtful &&
+            !florin_throttle_allows(request->throttle, now)) {
             set_state(self, request, HELD);
             continue;
         }
@@ -212,8 +217,10 @@ static void send_waiting(florin_client_t *self, uint64_t now)
             request->tries--;
             return;
         }
+        if (request->throttle)
+            florin_throttle_sent(request->throttle);
         request->broker = self->current;
-        request->sent_ms = now;
+        request->sent_ms = florin_clock_ms(); /* what was heard in this turn was heard before */
         set_state(self, request, SENT);
         set_wake(self, request, now + request->patience_ms);
     }
@@ -271,10 +278,11 @@ static void fall_silent(florin_client_t *self, request_t *request, uint64_t now)
 }
 
 /* What has arrived is read before time is judged, also when the process was away: true to let it
- * be read, once. */
+ * be read, once. A pause that is over judges nothing. */
 static bool put_off(florin_client_t *self, request_t *request, uint64_t now)
 {
-    if (request->put_off || now - request->wake_ms < LATE_MS)
+    bool judges = request->state == SENT || now >= request->deadline_ms;
+    if (!judges || request->put_off || now - request->wake_ms < LATE_MS)
         return false;
     request->put_off = true;
     request->wake_ms = now + GRACE_MS;
@@ -371,16 +379,15 @@ static void pause_after(florin_client_t *self, request_t *request, Florin__V1__R
 }
 
 /* What is held back has the answer that it would get. Later than submit, which calls nobody back;
- * bounded, since a callback may submit what is held back again. */
+ * what a callback submits and is held back again has it in the next turn. */
 static void refuse_held(florin_client_t *self, uint64_t now)
 {
-    request_t *request;
-    for (size_t n = 0; n < self->in_flight_max; n++) {
-        if (!(request = TAILQ_FIRST(&self->lists[HELD])))
-            return;
+    request_t *last = TAILQ_LAST(&self->lists[HELD], request_list);
+    for (request_t *request = NULL; last && request != last;) {
         Florin__V1__Reply *refusal = busy_reply();
         if (!refusal) /* no memory: it stays for the next turn, or until its deadline */
             return;
+        request = TAILQ_FIRST(&self->lists[HELD]);
         pause_after(self, request, refusal, now);
     }
 }
@@ -444,8 +451,8 @@ static int connect_brokers(florin_client_t *self, const florin_client_options_t 
                            const florin_connection_keys_t *keys, florin_error_t *error)
 {
     for (size_t i = 0; i < options->brokers_count; i++) {
-        int rc = florin_connection_new(self->context, options->brokers[i], keys,
-                                       &self->connections[i], error);
+        int rc = florin_connection_new(self->context, options->brokers[i], options->silence_ms,
+                                       keys, &self->connections[i], error);
         if (rc != 0)
             return rc;
         self->connections_count++;
@@ -506,6 +513,8 @@ static int check_options(const florin_client_options_t *options, florin_error_t 
     if (options->in_flight_max > IN_FLIGHT_MAX)
         return florin_error_set(error, FLORIN_ERROR_CONFIG, "in_flight_max: at most %d",
                                 IN_FLIGHT_MAX);
+    if (options->silence_ms > INT32_MAX)
+        return florin_error_set(error, FLORIN_ERROR_CONFIG, "silence_ms: at most %d", INT32_MAX);
     return 0;
 }
 

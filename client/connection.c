@@ -12,10 +12,10 @@
 #define CORRELATION_BYTES 8
 #define RECONNECT_MS      100
 #define RECONNECT_MS_MAX  1000
-/* ZMTP's own heartbeats find a broker that was stopped, or whose machine has gone without a word:
- * in the sum of both. */
-#define HEARTBEAT_MS         400
-#define HEARTBEAT_TIMEOUT_MS 500
+/* ZMTP's own heartbeats find a broker that was stopped, or whose machine has gone without a word.
+ */
+#define HEARTBEAT_MS 400
+#define SILENCE_MS   500
 /* Messages that one call of receive or watch looks at before it goes back to its caller. */
 #define LOOKS_MAX 1024
 
@@ -34,7 +34,7 @@ static int set_number(void *socket, int option, int value)
     return zmq_setsockopt(socket, option, &value, sizeof value);
 }
 
-static int set_options(void *socket, const florin_connection_keys_t *keys)
+static int set_options(void *socket, uint32_t silence_ms, const florin_connection_keys_t *keys)
 {
     int64_t frame_bytes_max = FLORIN_FRAME_BYTES_MAX;
     /* With ZMQ_IMMEDIATE nothing queues up for a broker that is away: the request stays with the
@@ -44,7 +44,7 @@ static int set_options(void *socket, const florin_connection_keys_t *keys)
              set_number(socket, ZMQ_RECONNECT_IVL, RECONNECT_MS) ||
              set_number(socket, ZMQ_RECONNECT_IVL_MAX, RECONNECT_MS_MAX) ||
              set_number(socket, ZMQ_HEARTBEAT_IVL, HEARTBEAT_MS) ||
-             set_number(socket, ZMQ_HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS) ||
+             set_number(socket, ZMQ_HEARTBEAT_TIMEOUT, silence_ms ? (int)silence_ms : SILENCE_MS) ||
              zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &frame_bytes_max, sizeof frame_bytes_max);
     if (rc == 0 && keys)
         rc = zmq_setsockopt(socket, ZMQ_CURVE_SERVERKEY, keys->broker_key_z85, 41) ||
@@ -73,8 +73,9 @@ static int start_monitor(florin_connection_t *self, void *context)
     return set_number(self->monitor, ZMQ_LINGER, 0) || zmq_connect(self->monitor, address);
 }
 
-int florin_connection_new(void *context, const char *endpoint, const florin_connection_keys_t *keys,
-                          florin_connection_t **connection, florin_error_t *error)
+int florin_connection_new(void *context, const char *endpoint, uint32_t silence_ms,
+                          const florin_connection_keys_t *keys, florin_connection_t **connection,
+                          florin_error_t *error)
 {
     if (!keys && strncmp(endpoint, "tcp://", 6) == 0)
         return florin_error_set(error, FLORIN_ERROR_CONFIG,
@@ -88,7 +89,7 @@ int florin_connection_new(void *context, const char *endpoint, const florin_conn
     self->endpoint = strdup(endpoint);
     self->socket = zmq_socket(context, ZMQ_DEALER);
     int rc = 0;
-    if (!self->endpoint || !self->socket || set_options(self->socket, keys) != 0 ||
+    if (!self->endpoint || !self->socket || set_options(self->socket, silence_ms, keys) != 0 ||
         start_monitor(self, context) != 0)
         rc = florin_error_set(error, FLORIN_ERROR_SYSTEM, "broker %s: cannot make a socket: %s",
                               endpoint, zmq_strerror(errno));

@@ -15,9 +15,11 @@ typedef struct {
     const char *broker_key_z85; /* 40 characters */
 } florin_connection_keys_t;
 
-/* Begins to connect. `keys` is NULL for no Curve; TCP without Curve is refused. */
-int florin_connection_new(void *context, const char *endpoint, const florin_connection_keys_t *keys,
-                          florin_connection_t **connection, florin_error_t *error) FLORIN_MUST_USE;
+/* Begins to connect. A broker that leaves a ping unanswered for silence_ms (0: 500) is gone. `keys`
+ * is NULL for no Curve; TCP without Curve is refused. */
+int florin_connection_new(void *context, const char *endpoint, uint32_t silence_ms,
+                          const florin_connection_keys_t *keys, florin_connection_t **connection,
+                          florin_error_t *error) FLORIN_MUST_USE;
 void florin_connection_destroy(florin_connection_t **self_p);
 
 /* Sends one request; the body's content is shared, not copied or taken. False when no broker is

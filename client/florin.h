@@ -25,6 +25,7 @@ typedef struct {
     const char *key_path;        /* this client's NAME.key; with broker_key_path */
     uint32_t timeout_ms;         /* for one request, retries included; 0: 10,000 */
     uint32_t try_timeout_ms;     /* silence after which the next broker is tried; 0: 2,500 */
+    uint32_t silence_ms;         /* a broker that does not answer a ping in it is gone; 0: 500 */
     uint32_t in_flight_max;      /* requests under way at once, at most 65,536; 0: 1,024 */
     bool refusals_end;           /* BUSY and the like end a request: no pause, no other try */
     void *zmq_context;           /* shared by clients of one process, outlives them; NULL: own */
@@ -32,7 +33,7 @@ typedef struct {
 } florin_client_options_t;
 
 /* Reads the options from a ZPL file: client/broker (one or more), client/broker_key, client/key,
- * client/timeout_ms. Paths are relative to the file. The texts live until
+ * client/timeout_ms, client/silence_ms. Paths are relative to the file. The texts live until
  * florin_client_options_clear. */
 FLORIN_API int florin_client_options_load(const char *path, florin_client_options_t *options,
                                           florin_error_t *error) FLORIN_MUST_USE;

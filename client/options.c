@@ -12,6 +12,8 @@ static const florin_setting_t settings[] = {
      "where a broker listens, tcp://HOST:PORT or ipc://PATH; repeat it for each, preferred first"},
     {"client/broker_key", FLORIN_SETTING_TEXT, "", 0, 0, "the brokers' public key file, NAME.pub"},
     {"client/key", FLORIN_SETTING_TEXT, "", 0, 0, "this client's secret key file, NAME.key"},
+    {"client/silence_ms", FLORIN_SETTING_NUMBER, "500", 100, 60000,
+     "how long a broker may leave a ping unanswered, in ms; a message of 4 MiB has to fit into it"},
     {"client/timeout_ms", FLORIN_SETTING_NUMBER, "10000", 1, 3600000,
      "time for one request, retries included"},
 };
@@ -52,6 +54,7 @@ static int read_options(const char *path, texts_t *texts, florin_client_options_
                                 path, FLORIN_BROKERS_MAX);
     options->brokers = texts->brokers;
     options->brokers_count = texts->brokers_count;
+    options->silence_ms = (uint32_t)florin_config_number(texts->config, "client/silence_ms", 500);
     options->timeout_ms = (uint32_t)florin_config_number(texts->config, "client/timeout_ms", 10000);
     rc = florin_config_path(texts->config, "client/broker_key", texts->broker_key_path, error);
     if (rc == 0)

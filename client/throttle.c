@@ -15,13 +15,15 @@ static void turn(florin_throttle_t *self, uint64_t now_ms)
 
 /* The quarter more keeps asking for what may have become free; the one keeps asking where nothing
  * was taken. */
-bool florin_throttle_send(florin_throttle_t *self, uint64_t now_ms)
+bool florin_throttle_allows(florin_throttle_t *self, uint64_t now_ms)
 {
     turn(self, now_ms);
-    if (self->limited && self->sent > self->taken_before + self->taken_before / 4)
-        return false;
+    return !self->limited || self->sent <= self->taken_before + self->taken_before / 4;
+}
+
+void florin_throttle_sent(florin_throttle_t *self)
+{
     self->sent++;
-    return true;
 }
 
 void florin_throttle_answered(florin_throttle_t *self, bool busy, uint64_t now_ms)

@@ -19,8 +19,9 @@ typedef struct {
     bool limited;          /* BUSY was among that one's answers */
 } florin_throttle_t;
 
-/* Whether one more request may be sent at now_ms; if so, it is counted as sent. */
-bool florin_throttle_send(florin_throttle_t *self, uint64_t now_ms);
+/* Whether one more request may be sent at now_ms, and that it was. */
+bool florin_throttle_allows(florin_throttle_t *self, uint64_t now_ms);
+void florin_throttle_sent(florin_throttle_t *self);
 
 /* An answer came at now_ms. */
 void florin_throttle_answered(florin_throttle_t *self, bool busy, uint64_t now_ms);

@@ -206,19 +206,50 @@ static void holds_back_what_would_be_refused(void **state)
     assert_int_equal(ending.status, OK);
 }
 
+/* What may have been done is asked about, however busy the service is. */
+static void never_holds_back_what_is_in_doubt(void **state)
+{
+    world_t *world = *state;
+    world->options.refusals_end = true;
+    world->options.try_timeout_ms = 250; /* in the middle of a throttle's window */
+    start_client(world);
+    ending_t doubtful, other;
+    fake_request_t request;
+    submit(world, &doubtful);
+    fake_broker_expect(&world->brokers[0], world->client, &request);
+    uint64_t deadline = florin_clock_ms() + PATIENCE_MS;
+    unsigned again = 0;
+    while (doubtful.calls == 0 && florin_clock_ms() < deadline) {
+        submit(world, &other);
+        while (other.calls == 0 && doubtful.calls == 0) {
+            (void)florin_client_process(world->client, 1);
+            if (!fake_broker_receive(&world->brokers[0], &request))
+                continue;
+            bool first = memcmp(request.path + 4, (uint8_t[]){0, 0}, 2) == 0;
+            fake_broker_answer(&world->brokers[0], &request, first ? OK : BUSY, "");
+            again += first;
+        }
+    }
+    assert_int_equal(again, 1);
+    assert_int_equal(doubtful.code, 0);
+    assert_int_equal(doubtful.status, OK);
+    while (other.calls == 0)
+        (void)florin_client_process(world->client, 1);
+}
+
 /* A program that was stopped beyond the deadline gets the answer that waits for it; and no other
  * reprieve. */
 static void reads_before_it_judges_time(void **state)
 {
     world_t *world = *state;
-    world->options.timeout_ms = 300;
+    world->options.timeout_ms = 1000;
     start_client(world);
     for (int answered = 1; answered >= 0; answered--) {
         ending_t ending;
         fake_request_t request;
         submit(world, &ending);
         fake_broker_expect(&world->brokers[0], world->client, &request);
-        zclock_sleep(500);
+        zclock_sleep(1500);
         (void)florin_client_process(world->client, 0);
         assert_int_equal(ending.calls, 0);
         if (answered)
@@ -284,7 +315,7 @@ static void fails_over_when_silent_from_now_on(void **state)
 {
     world_t *world = *state;
     world->options.brokers_count = 2;
-    world->options.try_timeout_ms = 50;
+    world->options.try_timeout_ms = 400;
     start_client(world);
     ending_t ending;
     fake_request_t request;
@@ -757,6 +788,7 @@ int main(void)
         TEST(gives_busy_when_the_time_is_up),
         TEST(busy_is_an_answer_where_refusals_end),
         TEST(holds_back_what_would_be_refused),
+        TEST(never_holds_back_what_is_in_doubt),
         TEST(reads_before_it_judges_time),
         TEST(never_says_not_begun_when_it_may_have),
         TEST(fails_over_when_silent),

@@ -13,8 +13,8 @@ enum { WINDOW = FLORIN_THROTTLE_WINDOW_MS, START = 1000000, MANY = 100000 };
 static unsigned sends(florin_throttle_t *throttle, unsigned wanted, uint64_t now_ms)
 {
     unsigned sent = 0;
-    for (unsigned i = 0; i < wanted; i++)
-        sent += florin_throttle_send(throttle, now_ms);
+    for (unsigned i = 0; i < wanted && florin_throttle_allows(throttle, now_ms); i++, sent++)
+        florin_throttle_sent(throttle);
     return sent;
 }
 
