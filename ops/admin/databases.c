@@ -130,7 +130,9 @@ int admin_resolve(const admin_arguments_t *arguments)
     if (result != 0)
         return admin_fail(&error);
     size_t ended = resolved.committed + resolved.rolled_back;
-    printf("%zu prepared transaction%s ended, %zu wait for a home shard that is away\n", ended,
-           ended == 1 ? "" : "s", resolved.waiting);
+    printf("%zu prepared transaction%s ended\n", ended, ended == 1 ? "" : "s");
+    if (resolved.waiting > 0)
+        printf("%zu stay%s: nobody can say now how to end them, see above\n", resolved.waiting,
+               resolved.waiting == 1 ? "s" : "");
     return ADMIN_DONE;
 }

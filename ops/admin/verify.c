@@ -146,9 +146,12 @@ static int parse(const admin_arguments_t *arguments, report_t *self, florin_erro
 
 static int verify(const admin_arguments_t *arguments, report_t *self)
 {
-    const florin_store_options_t options = {.control = arguments->control,
-                                            .connect_timeout_ms = 10000,
-                                            .statement_timeout_ms = self->timeout_s * 1000};
+    const florin_store_options_t options = {
+        .control = arguments->control,
+        .connect_timeout_ms = 10000,
+        .statement_timeout_ms = self->timeout_s * 1000,
+        /* one shard may wait for another as long as all of it */
+        .in_doubt_after_ms = self->timeout_s * 1000};
     const florin_verify_options_t how = {self->older_than_s, began, found, ended, self};
     florin_verify_check_t checks[FLORIN_VERIFY_CHECKS_MAX];
     florin_store_t *store = NULL;
