@@ -1,8 +1,9 @@
 /* Accounts that others keep locked, for a transaction in doubt or a worker that stands still: who
  * needs them is told so at once, and the rest of a batch goes on.
  *
- * Only when a lock did not come in time is it looked which ones are kept, and then before each
- * batch on that shard, until none were for a second. */
+ * Only when a lock did not come in time is it looked which ones are kept, by transactions older
+ * than anyone waits for a lock; and then before each batch on that shard, until none were for a
+ * second. What another worker has locked just now is waited for as ever. */
 #include "lib/clock.h"
 #include "store/batch.h"
 
@@ -15,14 +16,13 @@ static void add_look(florin_session_t *session, size_t shard, void *arg)
     florin_params_init(&params, self->store->arena);
     florin_params_ids(&params, self->parts[shard].account_ids,
                       self->parts[shard].account_ids_count);
-    florin_session_command(session, "BEGIN ISOLATION LEVEL READ COMMITTED");
-    florin_session_call(session, FLORIN_SQL_ACCOUNTS_LOCKED, &params);
-    florin_session_command(session, "ROLLBACK"); /* which waits for no disk and no standby */
+    florin_params_u64(&params, self->store->timeouts.lock_timeout_ms);
+    florin_session_call(session, FLORIN_SQL_ACCOUNTS_KEPT, &params);
 }
 
 static const PGresult *seen(const florin_batch_t *self, size_t shard)
 {
-    return florin_session_result(&self->store->shards[shard], 1);
+    return florin_session_result(&self->store->shards[shard], 0);
 }
 
 static bool is_locked(const florin_batch_t *self, florin_shards_t looked, florin_id_t id)
@@ -42,8 +42,7 @@ static void fail_if_locked(florin_batch_t *self, florin_store_request_t *request
         return;
     char text[FLORIN_ID_TEXT_BYTES];
     florin_error_set(&request->error, FLORIN_ERROR_CONFLICT,
-                     "account %s is kept locked by another transaction, which may be in doubt; "
-                     "nothing was done, try again",
+                     "account %s is kept locked by a transaction that may be in doubt",
                      florin_id_format_uuid(debit ? sides.debit : sides.credit, text));
 }
 

@@ -465,9 +465,15 @@ florin_step_t florin_batch_read(florin_batch_t *self, florin_overdue_t *overdue,
     if (!open_sessions(self) || (!self->dry && !florin_batch_avoid_locked(self)))
         return FLORIN_STEP_AGAIN;
     self->now = florin_clock_unix_ns();
+    uint64_t from_ms = florin_clock_ms();
     for (size_t i = 0; i < self->store->shards_count; i++) {
         if (!florin_shards_has(self->touched, i))
             continue;
+        if (florin_clock_ms() - from_ms > self->store->timeouts.lock_timeout_ms) {
+            florin_error_set(&self->conflict, FLORIN_ERROR_CONFLICT,
+                             "the locks of several shards took too long");
+            return FLORIN_STEP_AGAIN;
+        }
         add_reads(self, i);
         florin_store_wait(self->store, florin_shards_of(i), florin_store_deadline(self->store));
         if (self->store->shards[i].fault == FLORIN_FAULT_CONFLICT)

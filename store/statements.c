@@ -113,11 +113,13 @@ const florin_statement_text_t florin_statements[FLORIN_SQL_COUNT] = {
     STATEMENT(ACCOUNTS_LOCK, SHARD, "accounts_lock",
               "SELECT " ACCOUNT_COLUMNS " FROM (SELECT unnest($1::uuid[]) AS id ORDER BY id) AS v"
               " JOIN accounts USING (id) ORDER BY id FOR UPDATE OF accounts"),
-    /* Shared, so that those who look do not see each other. */
-    STATEMENT(ACCOUNTS_LOCKED, SHARD, "accounts_locked",
-              "WITH free AS (SELECT id FROM accounts WHERE id = ANY ($1::uuid[])"
-              " FOR SHARE SKIP LOCKED) SELECT id FROM accounts WHERE id = ANY ($1::uuid[])"
-              " AND NOT EXISTS (SELECT FROM free WHERE free.id = accounts.id) ORDER BY id"),
+    /* By the transaction that a row names as its latest to lock or change it: one that is prepared,
+     * or runs, and began more than so many ms ago. Takes no locks and waits for none. */
+    STATEMENT(ACCOUNTS_KEPT, SHARD, "accounts_kept",
+              "SELECT id FROM accounts WHERE id = ANY ($1::uuid[]) AND xmax IN (SELECT transaction"
+              " FROM pg_prepared_xacts WHERE prepared < now() - $2::bigint * interval '1 ms'"
+              " UNION ALL SELECT backend_xid FROM pg_stat_activity WHERE xact_start < now()"
+              " - $2::bigint * interval '1 ms') ORDER BY id"),
     STATEMENT(OVERDUE, SHARD, "overdue",
               "SELECT id, debit_account_id, credit_account_id FROM pending_transfers"
               " WHERE status = 1 AND expires_at <= $1::bigint ORDER BY expires_at"

@@ -6,6 +6,8 @@
 
 #include "lib/clock.h"
 
+#define IDLE_LEAST_MS 1000
+
 int florin_store_new(const florin_store_options_t *options, florin_store_t **store,
                      florin_error_t *error)
 {
@@ -19,14 +21,12 @@ int florin_store_new(const florin_store_options_t *options, florin_store_t **sto
         return florin_error_set(error, FLORIN_ERROR_MEMORY, "no memory for the store");
     }
     self->arena = arena;
-    /* Several tries of a batch that meets locks fit into the time for one answer. */
-    uint32_t lock_timeout_ms = options->statement_timeout_ms / 4 + 1;
     self->timeouts = (florin_session_timeouts_t){
         .connect_timeout_ms = options->connect_timeout_ms,
         .statement_timeout_ms = options->statement_timeout_ms,
-        .lock_timeout_ms = lock_timeout_ms,
-        /* A shard may wait while another one's locks are waited for, and then is being prepared. */
-        .idle_timeout_ms = lock_timeout_ms + options->in_doubt_after_ms,
+        /* Several tries of a batch that meets locks fit into the time for one answer. */
+        .lock_timeout_ms = options->statement_timeout_ms / 4 + 1,
+        .idle_timeout_ms = options->statement_timeout_ms,
     };
     self->in_doubt_after_ms = options->in_doubt_after_ms;
     self->metrics = options->metrics;
@@ -108,6 +108,15 @@ static int read_map(florin_store_t *self, florin_error_t *error)
     return 0;
 }
 
+/* How long a shard may wait in the middle of a batch for others: for the locks of one, or of
+ * several (see florin_batch_read), and then until they are prepared, or the batch is fenced. */
+static uint32_t idle_timeout_ms(const florin_store_t *self)
+{
+    uint32_t locks_ms = self->timeouts.lock_timeout_ms * (self->shards_count > 2 ? 2 : 1);
+    uint32_t fence_ms = self->in_doubt_after_ms;
+    return locks_ms + (fence_ms > IDLE_LEAST_MS ? fence_ms : IDLE_LEAST_MS);
+}
+
 int florin_store_map(florin_store_t *self, florin_error_t *error)
 {
     if (self->shards_count > 0)
@@ -121,7 +130,10 @@ int florin_store_map(florin_store_t *self, florin_error_t *error)
     florin_session_call(&self->control, FLORIN_SQL_MAP_SLOTS, NULL);
     florin_session_sync(&self->control);
     result = florin_session_finish(&self->control, florin_store_deadline(self), error);
-    return result != 0 ? result : read_map(self, error);
+    if (result == 0)
+        result = read_map(self, error);
+    self->timeouts.idle_timeout_ms = idle_timeout_ms(self);
+    return result;
 }
 
 /* Is this database the shard that the map takes it for? */

@@ -2,11 +2,13 @@
  * batch waits for it. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 /* cmocka wants those above first. */
 #include <cmocka.h>
+#include <pthread.h>
 
 #include "lib/clock.h"
 #include "lib/id.h"
@@ -19,6 +21,7 @@ static florin_store_t *store;
 static florin_ledger_t *ledger;
 static florin_id_t accounts[2 * SHARDS]; /* the locked ones, one on each shard, then the others */
 static uint64_t used = 100;
+static atomic_bool worked;
 
 static florin_transfer_event_t payment(size_t from, size_t to)
 {
@@ -98,6 +101,36 @@ static void goes_on_when_they_are_free(void **state)
     check_books();
 }
 
+/* Another worker's batch: locks that go soon. */
+static void *work(void *arg)
+{
+    (void)arg;
+    char sql[256], id[FLORIN_ID_TEXT_BYTES];
+    snprintf(sql, sizeof sql,
+             "BEGIN; SELECT FROM accounts WHERE id = '%s' FOR UPDATE; SELECT pg_sleep(0.3); COMMIT",
+             florin_id_format_uuid(accounts[2], id));
+    PGconn *other = PQconnectdb(servers_shard(0));
+    PQclear(PQexec(other, sql));
+    PQfinish(other);
+    atomic_store(&worked, true);
+    return NULL;
+}
+
+static void waits_for_who_works(void **state)
+{
+    (void)state;
+    pthread_t worker;
+    lock(0);
+    pay_all(0); /* from now on it looks */
+    atomic_store(&worked, false);
+    assert_int_equal(pthread_create(&worker, NULL, work, NULL), 0);
+    while (!atomic_load(&worked))
+        assert_int_equal(try_create(store, ledger, payment(2, 3)), FLORIN_TRANSFER_CREATED);
+    pthread_join(worker, NULL);
+    let_go(0);
+    check_books();
+}
+
 static void other_kinds_fail_alone_too(void **state)
 {
     (void)state;
@@ -152,6 +185,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fails_only_who_needs_them),
         cmocka_unit_test(goes_on_when_they_are_free),
+        cmocka_unit_test(waits_for_who_works),
         cmocka_unit_test(other_kinds_fail_alone_too),
     };
     return cmocka_run_group_tests(tests, start, stop);

@@ -27,7 +27,7 @@ static const struct {
     {FLORIN_ERROR_TIMEOUT, FLORIN__V1__STATUS__STATUS_UNAVAILABLE,
      "a database is away or did not confirm in time; ask again with the same ids"},
     {FLORIN_ERROR_CONFLICT, FLORIN__V1__STATUS__STATUS_UNAVAILABLE,
-     "other transactions were in the way for too long; ask again with the same ids"},
+     "another transaction keeps what this one needs; ask again with the same ids"},
     {FLORIN_ERROR_CONFIG, FLORIN__V1__STATUS__STATUS_INTERNAL,
      "this worker has a fault that its log names; ask again with the same ids"},
     {FLORIN_ERROR_INTERNAL, FLORIN__V1__STATUS__STATUS_INTERNAL,

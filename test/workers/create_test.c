@@ -13,7 +13,7 @@
 #include "workers/transactions/create.c" /* NOLINT(bugprone-suspicious-include) */
 
 #define SHARD_AWAY "a database is away or did not confirm in time; ask again with the same ids"
-#define IN_THE_WAY "other transactions were in the way for too long; ask again with the same ids"
+#define IN_THE_WAY "another transaction keeps what this one needs; ask again with the same ids"
 #define CALLS      5
 #define EVENTS_MAX 4
 

@@ -62,9 +62,8 @@ void florin_call_fail_error(florin_call_t *call, florin_arena_t *arena, const fl
                      "a database is away or did not confirm in time; ask again with the same ids");
         break;
     case FLORIN_ERROR_CONFLICT:
-        fail_quietly(
-            call, arena, FLORIN__V1__STATUS__STATUS_UNAVAILABLE, error,
-            "other transactions were in the way for too long; ask again with the same ids");
+        fail_quietly(call, arena, FLORIN__V1__STATUS__STATUS_UNAVAILABLE, error,
+                     "another transaction keeps what this one needs; ask again with the same ids");
         break;
     default:
         fail_quietly(call, arena, FLORIN__V1__STATUS__STATUS_INTERNAL, error,
