@@ -1,5 +1,5 @@
-/* Accounts that a prepared transaction keeps locked: who needs them fails alone, and only the first
- * batch waits for it. */
+/* Accounts that a prepared transaction or a worker keeps locked: who needs them fails alone, and
+ * only the first batch waits for it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -101,17 +101,33 @@ static void goes_on_when_they_are_free(void **state)
     check_books();
 }
 
-/* Another worker's batch: locks that go soon. */
-static void *work(void *arg)
+/* A worker's session, in the middle of a batch on an account of shard 0. */
+static PGconn *begin_work(size_t account)
 {
-    (void)arg;
     char sql[256], id[FLORIN_ID_TEXT_BYTES];
-    snprintf(sql, sizeof sql,
-             "BEGIN; SELECT FROM accounts WHERE id = '%s' FOR UPDATE; SELECT pg_sleep(0.3); COMMIT",
-             florin_id_format_uuid(accounts[2], id));
-    PGconn *other = PQconnectdb(servers_shard(0));
-    PQclear(PQexec(other, sql));
-    PQfinish(other);
+    snprintf(sql, sizeof sql, "BEGIN; SELECT FROM accounts WHERE id = '%s' FOR UPDATE",
+             florin_id_format_uuid(accounts[account], id));
+    PGconn *session = PQconnectdb(servers_shard(0));
+    PGresult *result = PQexec(session, sql);
+    assert_int_equal(PQresultStatus(result), PGRES_TUPLES_OK);
+    PQclear(result);
+    return session;
+}
+
+static void knows_a_worker_that_stands_still(void **state)
+{
+    (void)state;
+    PGconn *session = begin_work(0);
+    pay_all(0);
+    PQfinish(session);
+    assert_int_equal(try_create(store, ledger, payment(0, 2)), FLORIN_TRANSFER_CREATED);
+    check_books();
+}
+
+static void *end_work(void *session)
+{
+    PQclear(PQexec(session, "SELECT pg_sleep(0.3); COMMIT"));
+    PQfinish(session);
     atomic_store(&worked, true);
     return NULL;
 }
@@ -123,7 +139,7 @@ static void waits_for_who_works(void **state)
     lock(0);
     pay_all(0); /* from now on it looks */
     atomic_store(&worked, false);
-    assert_int_equal(pthread_create(&worker, NULL, work, NULL), 0);
+    assert_int_equal(pthread_create(&worker, NULL, end_work, begin_work(2)), 0);
     while (!atomic_load(&worked))
         assert_int_equal(try_create(store, ledger, payment(2, 3)), FLORIN_TRANSFER_CREATED);
     pthread_join(worker, NULL);
@@ -185,6 +201,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fails_only_who_needs_them),
         cmocka_unit_test(goes_on_when_they_are_free),
+        cmocka_unit_test(knows_a_worker_that_stands_still),
         cmocka_unit_test(waits_for_who_works),
         cmocka_unit_test(other_kinds_fail_alone_too),
     };
