@@ -13,12 +13,12 @@ static void turn(florin_throttle_t *self, uint64_t now_ms)
     };
 }
 
-/* The quarter more keeps asking for what may have become free; the one keeps asking where nothing
+/* The eighth more keeps asking for what may have become free; the one keeps asking where nothing
  * was taken. */
 bool florin_throttle_allows(florin_throttle_t *self, uint64_t now_ms)
 {
     turn(self, now_ms);
-    return !self->limited || self->sent <= self->taken_before + self->taken_before / 4;
+    return !self->limited || self->sent <= self->taken_before + self->taken_before / 8;
 }
 
 void florin_throttle_sent(florin_throttle_t *self)

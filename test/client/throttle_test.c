@@ -36,17 +36,17 @@ static void holds_nothing_back_where_nobody_was_refused(void **state)
     }
 }
 
-static void sends_a_quarter_more_than_was_taken(void **state)
+static void sends_an_eighth_more_than_was_taken(void **state)
 {
     (void)state;
     florin_throttle_t throttle = {0};
     assert_int_equal(sends(&throttle, 1000, START), 1000);
     answers(&throttle, 400, 1, START + 1);
     assert_int_equal(sends(&throttle, 1000, START + WINDOW - 1), 1000); /* not before it is over */
-    assert_int_equal(sends(&throttle, 1000, START + WINDOW), 501);
+    assert_int_equal(sends(&throttle, 1000, START + WINDOW), 451);
     assert_int_equal(sends(&throttle, 1000, START + 2 * WINDOW - 1), 0);
     answers(&throttle, 80, 1, START + 2 * WINDOW - 1);
-    assert_int_equal(sends(&throttle, 1000, START + 2 * WINDOW), 101);
+    assert_int_equal(sends(&throttle, 1000, START + 2 * WINDOW), 91);
 }
 
 static void keeps_asking_where_nothing_was_taken(void **state)
@@ -73,7 +73,7 @@ static void forgets_refusals_after_a_window(void **state)
 }
 
 /* A service that takes 40 in a window of which five clients want 30 each: it is kept busy, and
- * refuses a quarter of that and not three; when they want less, all is taken soon. */
+ * refuses a part of that and not three times as many; when they want less, all is taken soon. */
 static void settles_a_little_above_what_is_taken(void **state)
 {
     (void)state;
@@ -104,7 +104,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(holds_nothing_back_where_nobody_was_refused),
-        cmocka_unit_test(sends_a_quarter_more_than_was_taken),
+        cmocka_unit_test(sends_an_eighth_more_than_was_taken),
         cmocka_unit_test(keeps_asking_where_nothing_was_taken),
         cmocka_unit_test(forgets_refusals_after_a_window),
         cmocka_unit_test(settles_a_little_above_what_is_taken),
