@@ -200,8 +200,7 @@ static uint64_t correlation(const florin_client_t *self, const request_t *reques
     return (uint64_t)request->serial << 32 | (uint64_t)index << 16 | request->tries;
 }
 
-/* One whose outcome is in doubt is never held back: to hear that it was not sent would say nothing.
- */
+/* What is in doubt is never held back: to hear that it was not sent would say nothing. */
 static void send_waiting(florin_client_t *self, uint64_t now)
 {
     request_t *request;
@@ -663,10 +662,10 @@ int florin_client_call(florin_client_t *self, const char *service,
 
 static void wait_for_events(florin_client_t *self, uint32_t timeout_ms)
 {
-    /* Receiving finds out by itself, with fewer system calls; what is held back waits for nobody.
-     */
-    if (timeout_ms == 0 || !TAILQ_EMPTY(&self->lists[HELD]))
+    if (timeout_ms == 0) /* receiving finds out by itself, with fewer system calls */
         return;
+    if (!TAILQ_EMPTY(&self->lists[HELD]))
+        timeout_ms = HELD_MS;
     zmq_pollitem_t items[2 * FLORIN_BROKERS_MAX];
     for (size_t i = 0; i < self->connections_count; i++) {
         items[2 * i] = (zmq_pollitem_t){.socket = florin_connection_socket(self->connections[i]),

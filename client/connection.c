@@ -12,8 +12,7 @@
 #define CORRELATION_BYTES 8
 #define RECONNECT_MS      100
 #define RECONNECT_MS_MAX  1000
-/* ZMTP's own heartbeats find a broker that was stopped, or whose machine has gone without a word.
- */
+/* ZMTP's own heartbeats find a broker that was stopped, or whose machine went without a word. */
 #define HEARTBEAT_MS 400
 #define SILENCE_MS   500
 /* Messages that one call of receive or watch looks at before it goes back to its caller. */
