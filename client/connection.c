@@ -126,6 +126,10 @@ static bool send_bytes(void *socket, const void *bytes, size_t size)
 bool florin_connection_send(florin_connection_t *self, uint64_t correlation, const char *service,
                             zmq_msg_t *body)
 {
+    /* libzmq's monitor tells of a loss a moment before the socket knows, which would take the
+     * request and drop it. */
+    if (!self->up)
+        return false;
     uint8_t path[CORRELATION_BYTES];
     for (size_t i = 0; i < sizeof path; i++)
         path[i] = (uint8_t)(correlation >> (8 * (sizeof path - 1 - i)));
