@@ -1,119 +1,14 @@
-/* libflorin against brokers that answer, refuse, fall silent, die and talk nonsense. */
+/* libflorin: what it sends, hands back, refuses and bounds; nonsense, keys and options. */
 #include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <sys/stat.h>
 
-#include <cmocka.h>
-
-#include "lib/clock.h"
-#include "lib/keys.h"
-#include "lib/limits.h"
-#include "test/client/support/fake_broker.h"
-
-#define OK          FLORIN__V1__STATUS__STATUS_OK
-#define BUSY        FLORIN__V1__STATUS__STATUS_BUSY
-#define PATIENCE_MS 5000
-
-typedef struct {
-    char folder[64];
-    fake_broker_t brokers[2];
-    const char *endpoints[2];
-    florin_client_options_t options;
-    florin_client_t *client;
-} world_t;
-
-/* How a request ended. */
-typedef struct {
-    int calls;
-    int code;
-    Florin__V1__Status status;
-    char text[FLORIN_ERROR_MESSAGE_BYTES]; /* the error's message, or the reply's */
-} ending_t;
-
-static void on_reply(void *arg, const Florin__V1__Reply *reply, const florin_error_t *error)
-{
-    ending_t *ending = arg;
-    ending->calls++;
-    ending->code = error->code;
-    assert_true((reply == NULL) == (error->code != 0));
-    if (reply)
-        ending->status = reply->status;
-    (void)snprintf(ending->text, sizeof ending->text, "%s",
-                   reply ? reply->message : error->message);
-}
-
-static Florin__V1__Request a_request(void)
-{
-    static Florin__V1__TrialBalanceRequest empty = FLORIN__V1__TRIAL_BALANCE_REQUEST__INIT;
-    Florin__V1__Request request = FLORIN__V1__REQUEST__INIT;
-    request.operation_case = FLORIN__V1__REQUEST__OPERATION_TRIAL_BALANCE;
-    request.trial_balance = &empty;
-    return request;
-}
-
-static void submit(world_t *world, ending_t *ending)
-{
-    Florin__V1__Request request = a_request();
-    memset(ending, 0, sizeof *ending);
-    assert_int_equal(
-        florin_client_submit(world->client, "accounts", &request, on_reply, ending, NULL), 0);
-}
-
-static void wait_for(world_t *world, const ending_t *ending)
-{
-    uint64_t deadline = florin_clock_ms() + PATIENCE_MS;
-    while (ending->calls == 0) {
-        (void)florin_client_process(world->client, 2);
-        if (florin_clock_ms() > deadline)
-            fail_msg("the request did not end");
-    }
-}
-
-static void start_client(world_t *world)
-{
-    florin_error_t error = {0};
-    if (florin_client_new(&world->options, &world->client, &error) != 0)
-        fail_msg("%s", error.message);
-}
-
-static int set_up(void **state)
-{
-    world_t *world = calloc(1, sizeof *world);
-    (void)snprintf(world->folder, sizeof world->folder, "/tmp/florin-client-test-XXXXXX");
-    if (!mkdtemp(world->folder))
-        return -1;
-    for (size_t i = 0; i < 2; i++) {
-        char endpoint[128];
-        (void)snprintf(endpoint, sizeof endpoint, "ipc://%s/broker%zu", world->folder, i);
-        fake_broker_start(&world->brokers[i], endpoint, NULL);
-        world->endpoints[i] = world->brokers[i].endpoint;
-    }
-    world->options = (florin_client_options_t){.brokers = world->endpoints, .brokers_count = 1};
-    *state = world;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    world_t *world = *state;
-    florin_client_destroy(&world->client);
-    for (size_t i = 0; i < 2; i++)
-        fake_broker_stop(&world->brokers[i]);
-    zdir_t *folder = zdir_new(world->folder, NULL);
-    zdir_remove(folder, true);
-    zdir_destroy(&folder);
-    free(world);
-    return 0;
-}
+#include "test/client/support/world.h"
 
 static void gives_the_reply(void **state)
 {
     world_t *world = *state;
-    start_client(world);
+    world_start(world);
     ending_t ending;
-    submit(world, &ending);
+    world_submit(world, &ending);
     fake_request_t request;
     fake_broker_expect(&world->brokers[0], world->client, &request);
     assert_string_equal(request.service, "accounts");
@@ -121,321 +16,20 @@ static void gives_the_reply(void **state)
     assert_int_equal(request.body_bytes, sizeof body);
     assert_memory_equal(request.body, body, sizeof body);
     fake_broker_answer(&world->brokers[0], &request, OK, "hello");
-    wait_for(world, &ending);
+    world_wait(world, &ending);
     assert_int_equal(ending.code, 0);
     assert_int_equal(ending.status, OK);
     assert_string_equal(ending.text, "hello");
     assert_int_equal(florin_client_process(world->client, 0), 0);
 }
 
-/* A broker that answers with that status until the request has ended; how often it was asked. */
-static unsigned answer_to_the_end(world_t *world, const ending_t *ending, Florin__V1__Status status)
-{
-    unsigned seen = 0;
-    fake_request_t request;
-    uint64_t deadline = florin_clock_ms() + PATIENCE_MS;
-    while (ending->calls == 0 && florin_clock_ms() < deadline) {
-        (void)florin_client_process(world->client, 2);
-        if (!fake_broker_receive(&world->brokers[0], &request))
-            continue;
-        fake_broker_answer(&world->brokers[0], &request, status, "seen");
-        seen++;
-    }
-    assert_int_equal(ending->calls, 1);
-    return seen;
-}
-
-static unsigned ask(world_t *world, ending_t *ending, Florin__V1__Status status)
-{
-    submit(world, ending);
-    assert_int_equal(ending->calls, 0); /* never from within submit */
-    return answer_to_the_end(world, ending, status);
-}
-
-static void tries_again_after_busy(void **state)
-{
-    world_t *world = *state;
-    start_client(world);
-    ending_t ending;
-    submit(world, &ending);
-    fake_request_t first, second;
-    fake_broker_expect(&world->brokers[0], world->client, &first);
-    fake_broker_answer(&world->brokers[0], &first, BUSY, "");
-    fake_broker_expect(&world->brokers[0], world->client, &second);
-    assert_memory_equal(first.path, second.path, 6);
-    assert_memory_not_equal(first.path, second.path, 8);
-    assert_memory_equal(first.body, second.body, sizeof first.body);
-    fake_broker_answer(&world->brokers[0], &second, OK, "");
-    wait_for(world, &ending);
-    assert_int_equal(ending.status, OK);
-}
-
-static void gives_busy_when_the_time_is_up(void **state)
-{
-    world_t *world = *state;
-    world->options.timeout_ms = 200;
-    start_client(world);
-    ending_t ending;
-    unsigned tries = ask(world, &ending, BUSY);
-    assert_int_equal(ending.code, 0);
-    assert_int_equal(ending.status, BUSY);
-    assert_in_range(tries, 2, 20);
-}
-
-static void busy_is_an_answer_where_refusals_end(void **state)
-{
-    world_t *world = *state;
-    world->options.refusals_end = true;
-    start_client(world);
-    ending_t ending;
-    fake_request_t request;
-    assert_int_equal(ask(world, &ending, BUSY), 1);
-    assert_int_equal(ending.code, 0);
-    assert_int_equal(ending.status, BUSY);
-    assert_false(fake_broker_receive(&world->brokers[0], &request));
-}
-
-/* In a window after one with a refusal, all but one; until the broker says something else. */
-static void holds_back_what_would_be_refused(void **state)
-{
-    world_t *world = *state;
-    world->options.refusals_end = true;
-    start_client(world);
-    ending_t ending;
-    uint64_t deadline = florin_clock_ms() + PATIENCE_MS;
-    while (ask(world, &ending, BUSY) == 1 && florin_clock_ms() < deadline)
-        assert_string_equal(ending.text, "seen");
-    assert_int_equal(ending.code, 0);
-    assert_int_equal(ending.status, BUSY);
-    assert_non_null(strstr(ending.text, "not sent"));
-    while (ask(world, &ending, OK) == 0 && florin_clock_ms() < deadline)
-        assert_int_equal(ending.status, BUSY);
-    assert_int_equal(ending.status, OK);
-}
-
-/* What may have been done is asked about, however busy the service is. */
-static void never_holds_back_what_is_in_doubt(void **state)
-{
-    world_t *world = *state;
-    world->options.refusals_end = true;
-    world->options.try_timeout_ms = 250; /* in the middle of a throttle's window */
-    start_client(world);
-    ending_t doubtful, other;
-    fake_request_t request;
-    submit(world, &doubtful);
-    fake_broker_expect(&world->brokers[0], world->client, &request);
-    uint64_t deadline = florin_clock_ms() + PATIENCE_MS;
-    unsigned again = 0;
-    while (doubtful.calls == 0 && florin_clock_ms() < deadline) {
-        submit(world, &other);
-        while (other.calls == 0 && doubtful.calls == 0) {
-            (void)florin_client_process(world->client, 1);
-            if (!fake_broker_receive(&world->brokers[0], &request))
-                continue;
-            bool first = memcmp(request.path + 4, (uint8_t[]){0, 0}, 2) == 0;
-            fake_broker_answer(&world->brokers[0], &request, first ? OK : BUSY, "");
-            again += first;
-        }
-    }
-    assert_int_equal(again, 1);
-    assert_int_equal(doubtful.code, 0);
-    assert_int_equal(doubtful.status, OK);
-    (void)answer_to_the_end(world, &other, BUSY);
-}
-
-/* A program that was stopped beyond the deadline gets the answer that waits for it; and no other
- * reprieve. */
-static void reads_before_it_judges_time(void **state)
-{
-    world_t *world = *state;
-    world->options.timeout_ms = 1000;
-    start_client(world);
-    for (int answered = 1; answered >= 0; answered--) {
-        ending_t ending;
-        fake_request_t request;
-        submit(world, &ending);
-        fake_broker_expect(&world->brokers[0], world->client, &request);
-        zclock_sleep(1500);
-        (void)florin_client_process(world->client, 0);
-        assert_int_equal(ending.calls, 0);
-        if (answered)
-            fake_broker_answer(&world->brokers[0], &request, OK, "");
-        wait_for(world, &ending);
-        assert_int_equal(ending.code, answered ? 0 : FLORIN_ERROR_TIMEOUT);
-    }
-}
-
-/* A try that was never answered may have been carried out: "busy, not begun" would be a lie. */
-static void never_says_not_begun_when_it_may_have(void **state)
-{
-    world_t *world = *state;
-    world->options.timeout_ms = 400;
-    world->options.try_timeout_ms = 50;
-    start_client(world);
-    ending_t ending;
-    submit(world, &ending);
-    fake_request_t request;
-    fake_broker_expect(&world->brokers[0], world->client, &request);
-    (void)answer_to_the_end(world, &ending, BUSY);
-    assert_int_equal(ending.code, FLORIN_ERROR_TIMEOUT);
-    assert_non_null(strstr(ending.text, "broker0: connected); the last refusal was busy; "));
-    assert_non_null(strstr(ending.text, "it may have been done"));
-}
-
-static void fails_over_when_silent(void **state)
-{
-    world_t *world = *state;
-    world->options.brokers_count = 2;
-    world->options.try_timeout_ms = 50;
-    start_client(world);
-    ending_t ending;
-    submit(world, &ending);
-    fake_request_t first, second;
-    fake_broker_expect(&world->brokers[0], world->client, &first);
-    fake_broker_expect(&world->brokers[1], world->client, &second);
-    assert_memory_equal(first.path, second.path, 6);
-    /* The refusal of the try given up is nothing now; the answer to the second try counts. */
-    fake_broker_answer(&world->brokers[0], &first, BUSY, "");
-    fake_broker_answer(&world->brokers[1], &second, OK, "second");
-    wait_for(world, &ending);
-    assert_string_equal(ending.text, "second");
-    /* It stays with the broker that answered; doubles of the old reply end nothing. */
-    ending_t next;
-    submit(world, &next);
-    fake_broker_answer(&world->brokers[0], &first, OK, "late");
-    fake_broker_answer(&world->brokers[1], &second, OK, "double");
-    fake_broker_expect(&world->brokers[1], world->client, &second);
-    fake_broker_answer(&world->brokers[1], &second, OK, "next");
-    wait_for(world, &next);
-    assert_string_equal(next.text, "next");
-    assert_int_equal(ending.calls, 1);
-}
-
-/* One request right after the answer to another: that answer is no sign of life since. */
-static void fails_over_when_silent_from_now_on(void **state)
-{
-    world_t *world = *state;
-    world->options.brokers_count = 2;
-    world->options.try_timeout_ms = 400;
-    start_client(world);
-    ending_t ending;
-    fake_request_t request;
-    assert_int_equal(ask(world, &ending, OK), 1);
-    submit(world, &ending);
-    fake_broker_expect(&world->brokers[1], world->client, &request);
-    assert_true(fake_broker_receive(&world->brokers[0], &request));
-    assert_false(fake_broker_receive(&world->brokers[0], &request)); /* asked only once */
-}
-
-static void takes_the_late_answer_of_an_earlier_try(void **state)
-{
-    world_t *world = *state;
-    world->options.brokers_count = 2;
-    world->options.try_timeout_ms = 50;
-    start_client(world);
-    ending_t ending;
-    submit(world, &ending);
-    fake_request_t first, second;
-    fake_broker_expect(&world->brokers[0], world->client, &first);
-    fake_broker_expect(&world->brokers[1], world->client, &second);
-    fake_broker_answer(&world->brokers[0], &first, OK, "first");
-    wait_for(world, &ending);
-    assert_string_equal(ending.text, "first");
-    fake_broker_answer(&world->brokers[1], &second, OK, "second");
-    for (int i = 0; i < 20; i++)
-        (void)florin_client_process(world->client, 1);
-    assert_int_equal(ending.calls, 1);
-}
-
-/* Until the other one is asked, which must be up before. */
-static void refuse_until_left(world_t *world, size_t broker, Florin__V1__Status status,
-                              fake_request_t *request)
-{
-    uint64_t deadline = florin_clock_ms() + PATIENCE_MS;
-    while (!fake_broker_receive(&world->brokers[1 - broker], request)) {
-        assert_true(florin_clock_ms() < deadline);
-        (void)florin_client_process(world->client, 2);
-        if (fake_broker_receive(&world->brokers[broker], request))
-            fake_broker_answer(&world->brokers[broker], request, status, "");
-    }
-}
-
-static void asks_another_broker_when_one_is_of_no_use(void **state)
-{
-    world_t *world = *state;
-    world->options.brokers_count = 2;
-    world->options.timeout_ms = 60000;
-    world->options.try_timeout_ms = 60000;
-    start_client(world);
-    ending_t ending;
-    submit(world, &ending);
-    fake_request_t request;
-    refuse_until_left(world, 0, FLORIN__V1__STATUS__STATUS_UNAVAILABLE, &request);
-    fake_broker_answer(&world->brokers[1], &request, FLORIN__V1__STATUS__STATUS_NO_SERVICE, "");
-    refuse_until_left(world, 1, FLORIN__V1__STATUS__STATUS_NO_SERVICE, &request);
-    fake_broker_answer(&world->brokers[0], &request, OK, "");
-    wait_for(world, &ending);
-    assert_int_equal(ending.status, OK);
-}
-
-static void fails_over_at_once_when_the_broker_dies(void **state)
-{
-    world_t *world = *state;
-    world->options.brokers_count = 2;
-    world->options.timeout_ms = 60000;
-    world->options.try_timeout_ms = 60000;
-    start_client(world);
-    ending_t ending;
-    submit(world, &ending);
-    fake_request_t request;
-    fake_broker_expect(&world->brokers[0], world->client, &request);
-    fake_broker_stop(&world->brokers[0]);
-    fake_broker_expect(&world->brokers[1], world->client, &request);
-    fake_broker_answer(&world->brokers[1], &request, OK, "");
-    wait_for(world, &ending);
-    assert_int_equal(ending.status, OK);
-}
-
-static void sends_again_when_the_only_broker_comes_back(void **state)
-{
-    world_t *world = *state;
-    world->options.try_timeout_ms = 10000;
-    char endpoint[128];
-    (void)snprintf(endpoint, sizeof endpoint, "%s", world->endpoints[0]);
-    start_client(world);
-    ending_t ending;
-    submit(world, &ending);
-    fake_request_t request;
-    fake_broker_expect(&world->brokers[0], world->client, &request);
-    fake_broker_stop(&world->brokers[0]);
-    fake_broker_start(&world->brokers[0], endpoint, NULL);
-    fake_broker_expect(&world->brokers[0], world->client, &request);
-    fake_broker_answer(&world->brokers[0], &request, OK, "");
-    wait_for(world, &ending);
-    assert_int_equal(ending.status, OK);
-}
-
-static void says_that_nothing_listens(void **state)
-{
-    world_t *world = *state;
-    world->options.timeout_ms = 150;
-    fake_broker_stop(&world->brokers[0]);
-    start_client(world);
-    ending_t ending;
-    submit(world, &ending);
-    wait_for(world, &ending);
-    assert_int_equal(ending.code, FLORIN_ERROR_TIMEOUT);
-    assert_non_null(strstr(ending.text, "nothing listens there"));
-    assert_non_null(strstr(ending.text, "nothing was done"));
-}
-
 #define FRAME(text) ((fake_frame_t){(text), sizeof(text) - 1})
 static void drops_garbage(void **state)
 {
     world_t *world = *state;
-    start_client(world);
+    world_start(world);
     ending_t ending;
-    submit(world, &ending);
+    world_submit(world, &ending);
     fake_request_t request;
     fake_broker_expect(&world->brokers[0], world->client, &request);
     fake_broker_t *broker = &world->brokers[0];
@@ -468,22 +62,22 @@ static void drops_garbage(void **state)
         many[i] = path;
     fake_broker_send(broker, &request, 100, many);
     fake_broker_answer(broker, &request, OK, "real");
-    wait_for(world, &ending);
+    world_wait(world, &ending);
     assert_string_equal(ending.text, "real");
 }
 
 static void refuses_a_reply_that_is_no_protobuf(void **state)
 {
     world_t *world = *state;
-    start_client(world);
+    world_start(world);
     ending_t ending;
-    submit(world, &ending);
+    world_submit(world, &ending);
     fake_request_t request;
     fake_broker_expect(&world->brokers[0], world->client, &request);
     fake_frame_t frames[] = {
         {request.path, 8}, FRAME(""), FRAME("MDPC01"), FRAME("accounts"), FRAME("\377\377")};
     fake_broker_send(&world->brokers[0], &request, 5, frames);
-    wait_for(world, &ending);
+    world_wait(world, &ending);
     assert_int_equal(ending.code, FLORIN_ERROR_INVALID);
 }
 
@@ -491,15 +85,15 @@ static void bounds_what_is_under_way(void **state)
 {
     world_t *world = *state;
     world->options.in_flight_max = 3;
-    start_client(world);
+    world_start(world);
     ending_t endings[3];
     for (size_t i = 0; i < 3; i++)
-        submit(world, &endings[i]);
-    Florin__V1__Request one_more = a_request();
+        world_submit(world, &endings[i]);
+    Florin__V1__Request one_more = world_request();
     florin_error_t error;
     ending_t none = {0};
     assert_int_equal(
-        florin_client_submit(world->client, "accounts", &one_more, on_reply, &none, &error),
+        florin_client_submit(world->client, "accounts", &one_more, world_on_reply, &none, &error),
         FLORIN_ERROR_UNAVAILABLE);
     fake_request_t requests[3];
     for (size_t i = 0; i < 3; i++)
@@ -512,10 +106,10 @@ static void bounds_what_is_under_way(void **state)
     for (size_t i = 0; i < 3; i++) {
         char text[24];
         (void)snprintf(text, sizeof text, "%zu", i);
-        wait_for(world, &endings[i]);
+        world_wait(world, &endings[i]);
         assert_string_equal(endings[i].text, text);
     }
-    submit(world, &none); /* there is room again */
+    world_submit(world, &none); /* there is room again */
     florin_client_destroy(&world->client);
     assert_int_equal(none.code, FLORIN_ERROR_UNAVAILABLE);
 }
@@ -529,9 +123,9 @@ typedef struct {
 static void submit_again(void *arg, const Florin__V1__Reply *reply, const florin_error_t *error)
 {
     again_t *again = arg;
-    on_reply(&again->first, reply, error);
-    Florin__V1__Request request = a_request();
-    again->rc = florin_client_submit(again->world->client, "accounts", &request, on_reply,
+    world_on_reply(&again->first, reply, error);
+    Florin__V1__Request request = world_request();
+    again->rc = florin_client_submit(again->world->client, "accounts", &request, world_on_reply,
                                      &again->second, NULL);
 }
 
@@ -539,9 +133,9 @@ static void lets_a_callback_submit(void **state)
 {
     world_t *world = *state;
     world->options.in_flight_max = 1;
-    start_client(world);
+    world_start(world);
     again_t again = {.world = world};
-    Florin__V1__Request message = a_request();
+    Florin__V1__Request message = world_request();
     assert_int_equal(
         florin_client_submit(world->client, "accounts", &message, submit_again, &again, NULL), 0);
     for (int i = 0; i < 2; i++) {
@@ -549,7 +143,7 @@ static void lets_a_callback_submit(void **state)
         fake_broker_expect(&world->brokers[0], world->client, &request);
         fake_broker_answer(&world->brokers[0], &request, OK, i ? "second" : "first");
     }
-    wait_for(world, &again.second);
+    world_wait(world, &again.second);
     assert_string_equal(again.first.text, "first");
     assert_string_equal(again.second.text, "second");
 }
@@ -557,11 +151,11 @@ static void lets_a_callback_submit(void **state)
 static void ends_everything_when_destroyed(void **state)
 {
     world_t *world = *state;
-    start_client(world);
+    world_start(world);
     ending_t ending;
-    submit(world, &ending);
+    world_submit(world, &ending);
     again_t again = {.world = world};
-    Florin__V1__Request message = a_request();
+    Florin__V1__Request message = world_request();
     assert_int_equal(
         florin_client_submit(world->client, "accounts", &message, submit_again, &again, NULL), 0);
     florin_client_t *client = world->client; /* what the callback uses meanwhile */
@@ -576,14 +170,14 @@ static void ends_everything_when_destroyed(void **state)
 static void refuses_too_large_a_body(void **state)
 {
     world_t *world = *state;
-    start_client(world);
-    Florin__V1__Request request = a_request();
+    world_start(world);
+    Florin__V1__Request request = world_request();
     request.request_id.len = FLORIN_BODY_BYTES_MAX;
     request.request_id.data = calloc(1, FLORIN_BODY_BYTES_MAX);
     ending_t none = {0};
     florin_error_t error;
     assert_int_equal(
-        florin_client_submit(world->client, "accounts", &request, on_reply, &none, &error),
+        florin_client_submit(world->client, "accounts", &request, world_on_reply, &none, &error),
         FLORIN_ERROR_TOO_LARGE);
     free(request.request_id.data);
     assert_int_equal(florin_client_process(world->client, 0), 0);
@@ -655,7 +249,7 @@ static void calls_with_curve_as_the_file_says(void **state)
     florin_client_options_clear(&options);
     pthread_t thread;
     assert_int_equal(pthread_create(&thread, NULL, answer_one, &broker), 0);
-    Florin__V1__Request request = a_request();
+    Florin__V1__Request request = world_request();
     Florin__V1__Reply *reply;
     assert_int_equal(florin_client_call(world->client, "accounts", &request, &reply, &error), 0);
     assert_int_equal(pthread_join(thread, NULL), 0);
@@ -683,10 +277,10 @@ static void tells_a_wrong_broker_key(void **state)
                                                .key_path = key,
                                                .broker_key_path = wrong,
                                                .timeout_ms = 300};
-    start_client(world);
+    world_start(world);
     ending_t ending;
-    submit(world, &ending);
-    wait_for(world, &ending);
+    world_submit(world, &ending);
+    world_wait(world, &ending);
     assert_int_equal(ending.code, FLORIN_ERROR_TIMEOUT);
     assert_non_null(strstr(ending.text, "client/broker_key"));
     fake_broker_stop(&broker);
@@ -732,9 +326,9 @@ static void knocks_again_until_the_key_is_known(void **state)
     world->options.brokers = endpoints;
     world->options.key_path = key; /* as good as any other */
     world->options.broker_key_path = public;
-    start_client(world);
+    world_start(world);
     ending_t ending;
-    submit(world, &ending);
+    world_submit(world, &ending);
     uint64_t deadline = florin_clock_ms() + PATIENCE_MS;
     int asked = 0;
     fake_request_t request;
@@ -746,7 +340,7 @@ static void knocks_again_until_the_key_is_known(void **state)
     }
     assert_int_equal(asked, 2);
     fake_broker_answer(&broker, &request, OK, "in");
-    wait_for(world, &ending);
+    world_wait(world, &ending);
     assert_string_equal(ending.text, "in");
     assert_int_equal(zmq_close(zap), 0);
     fake_broker_stop(&broker);
@@ -761,9 +355,9 @@ static void shares_a_context(void **state)
     florin_client_t *others[2] = {NULL, NULL};
     for (size_t round = 0; round < 2; round++) {
         assert_int_equal(florin_client_new(&world->options, &others[round], NULL), 0);
-        start_client(world);
+        world_start(world);
         ending_t ending;
-        assert_int_equal(ask(world, &ending, OK), 1);
+        assert_int_equal(world_ask(world, &ending, OK), 1);
         assert_int_equal(ending.code, 0);
         florin_client_destroy(&world->client);
     }
@@ -774,24 +368,10 @@ static void shares_a_context(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, world_set_up, world_tear_down)
     const struct CMUnitTest tests[] = {
         TEST(gives_the_reply),
         TEST(shares_a_context),
-        TEST(tries_again_after_busy),
-        TEST(gives_busy_when_the_time_is_up),
-        TEST(busy_is_an_answer_where_refusals_end),
-        TEST(holds_back_what_would_be_refused),
-        TEST(never_holds_back_what_is_in_doubt),
-        TEST(reads_before_it_judges_time),
-        TEST(never_says_not_begun_when_it_may_have),
-        TEST(fails_over_when_silent),
-        TEST(fails_over_when_silent_from_now_on),
-        TEST(takes_the_late_answer_of_an_earlier_try),
-        TEST(asks_another_broker_when_one_is_of_no_use),
-        TEST(fails_over_at_once_when_the_broker_dies),
-        TEST(sends_again_when_the_only_broker_comes_back),
-        TEST(says_that_nothing_listens),
         TEST(drops_garbage),
         TEST(refuses_a_reply_that_is_no_protobuf),
         TEST(bounds_what_is_under_way),
