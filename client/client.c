@@ -372,9 +372,10 @@ static void pause_after(florin_client_t *self, request_t *request, Florin__V1__R
                          refusal->status == FLORIN__V1__STATUS__STATUS_UNAVAILABLE;
     move_on(self, request, refusal->status, now);
     set_state(self, request, PAUSED);
-    set_wake(self, request, now + pause_ms);
     if (self->refusals_end || now + pause_ms >= request->deadline_ms)
         give_up(self, request);
+    else
+        set_wake(self, request, now + pause_ms);
 }
 
 /* What is held back has the answer that it would get. Later than submit, which calls nobody back;
