@@ -18,6 +18,7 @@
 #define HALF_NS   (SECOND_NS / 2)
 /* florin.h: while requests are under way, process is called at least this often. */
 #define TEND_NS    (SECOND_NS / 10)
+#define TICK_NS    1000000
 #define EVENTS_MAX 256
 /* How long an open loop goes on sending what came due and found no client free. */
 #define OVERTIME_NS (10 * SECOND_NS)
@@ -296,13 +297,17 @@ static void process_listed(load_t *self)
     }
 }
 
-/* How long to wait for answers: until the next request may be sent, but never for long. */
+/* How long to wait for answers: until the next request may be sent, but never for long. In an open
+ * loop, what comes due within a tick goes out together: to wake up for each costs more than to send
+ * it. */
 static uint64_t wait_ns(const load_t *self, uint64_t now)
 {
-    uint64_t next = self->options->rate > 0 ? due_ns(self) : now;
+    bool open = self->options->rate > 0;
+    uint64_t next = open ? due_ns(self) : now;
     if (STAILQ_EMPTY(&self->free) || next >= self->end_ns)
         return TEND_NS;
-    uint64_t wait = next > now ? next - now : 0;
+    uint64_t least = open ? TICK_NS : 0;
+    uint64_t wait = next > now + least ? next - now : least;
     return wait < TEND_NS ? wait : TEND_NS;
 }
 

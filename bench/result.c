@@ -27,10 +27,10 @@ static double milliseconds(const florin_histogram_t *latencies, double quantile)
 static void print_tail(const result_t *self, bool json)
 {
     for (size_t i = 0; i < self->tail_count; i++)
-        (void)printf(json ? "%s{\"p99_ms\": %.3f, \"busy\": %.0f}"
-                          : "%safter the load       p99 %.3f ms, busy %.0f\n",
-                     json && i ? ", " : "", milliseconds(self->tail[i].latencies, 0.99),
-                     (double)self->tail[i].busy);
+        (void)printf(json ? "%s{\"p50_ms\": %.3f, \"p99_ms\": %.3f, \"busy\": %.0f}"
+                          : "%safter the load       p50 %.3f ms, p99 %.3f ms, busy %.0f\n",
+                     json && i ? ", " : "", milliseconds(self->tail[i].latencies, 0.5),
+                     milliseconds(self->tail[i].latencies, 0.99), (double)self->tail[i].busy);
 }
 
 void result_print(const result_t *self, bool json)
