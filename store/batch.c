@@ -62,8 +62,10 @@ static void take_transfer(florin_batch_t *self, size_t index)
 
 static bool apply_transfers(florin_batch_t *self, size_t first, size_t count)
 {
-    return florin_ledger_create_transfers(self->ledger, self->transfers + first, count,
-                                          self->transfer_outcomes + first);
+    bool room = florin_ledger_create_transfers(self->ledger, self->transfers + first, count,
+                                               self->transfer_outcomes + first);
+    florin_batch_learn_sides(self, first, count);
+    return room;
 }
 
 static const florin_batch_kind_t transfers_kind = {florin_batch_sides, transfer_shards,

@@ -25,6 +25,7 @@ typedef struct {
     size_t account_ids_count, transfer_ids_count;
     const florin_window_limit_t **limits;
     size_t limits_count;
+    uint64_t transaction; /* PostgreSQL's number of it, from when the shard was read */
     /* What was read, until the shard is written to. */
     const PGresult *transfers;
     /* To write. */
@@ -100,6 +101,9 @@ florin_shards_t florin_batch_place(const florin_batch_t *self, florin_id_t id);
 void florin_batch_take_transfer(florin_batch_t *self, size_t shard, florin_id_t id);
 /* The accounts that transfer `index` moves, as far as they are known. */
 florin_sides_t florin_batch_sides(const florin_batch_t *self, size_t index);
+/* After some transfers were applied: what post or void a pending one of this very batch are known
+ * now to need its accounts. */
+void florin_batch_learn_sides(florin_batch_t *self, size_t first, size_t count);
 
 /* The accounts that an event needs. */
 florin_sides_t florin_batch_accounts(const florin_batch_t *self, size_t index);

@@ -133,7 +133,7 @@ static void want_one(florin_batch_t *self, florin_store_request_t *request, size
 }
 
 /* One that is not there yet may be made by this very batch: its own event names its accounts. */
-static void learn_sides(florin_batch_t *self, florin_shards_t shards, size_t count)
+static void read_sides(florin_batch_t *self, florin_shards_t shards, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         florin_id_t id = self->transfers[i].transfer.pending_id;
@@ -144,6 +144,19 @@ static void learn_sides(florin_batch_t *self, florin_shards_t shards, size_t cou
         int row = florin_row_find(rows, id);
         if (row >= 0)
             self->sides[i] = florin_row_overdue(rows, row).sides;
+    }
+}
+
+void florin_batch_learn_sides(florin_batch_t *self, size_t first, size_t count)
+{
+    for (size_t i = first; self->sides && i < first + count; i++) {
+        const florin_transfer_t *transfer = &self->transfers[i].transfer;
+        const florin_entry_t *pending =
+            leaves_out(transfer) ? florin_ledger_find_transfer(self->ledger, transfer->pending_id)
+                                 : NULL;
+        if (pending)
+            self->sides[i] = (florin_sides_t){pending->transfer.debit_account_id,
+                                              pending->transfer.credit_account_id};
     }
 }
 
@@ -178,7 +191,7 @@ static bool read_ahead(florin_batch_t *self)
         find_silent(self, &wanted);
         return false;
     }
-    learn_sides(self, wanted.shards, wanted.events_count);
+    read_sides(self, wanted.shards, wanted.events_count);
     return true;
 }
 
@@ -347,6 +360,7 @@ static bool load(florin_batch_t *self, size_t shard, const PGresult **overdue)
 {
     const florin_session_t *session = &self->store->shards[shard];
     florin_part_t *part = &self->parts[shard];
+    part->transaction = florin_column_u64(florin_session_result(session, 1), 0, 1);
     size_t index = 2; /* after BEGIN and the hold */
     if (part->account_ids_count > 0)
         load_accounts(self, florin_session_result(session, index++));

@@ -239,6 +239,14 @@ static bool read_decisions(florin_store_t *self, decisions_t *decisions, florin_
     return true;
 }
 
+static bool are_there(const decisions_t *decisions)
+{
+    for (size_t i = 0; i < FLORIN_SHARDS_MAX; i++)
+        if (decisions->count[i] > 0)
+            return true;
+    return false;
+}
+
 static bool is_prepared(const look_t *look, florin_id_t batch)
 {
     for (size_t i = 0; i < look->count; i++)
@@ -275,6 +283,10 @@ int florin_store_forget(florin_store_t *self, florin_error_t *error)
     if (!read_decisions(self, &decisions, look.open) || !read_prepared(self, &look))
         return florin_error_set(error, FLORIN_ERROR_MEMORY, "no memory to forget decisions");
     if (look.open != florin_store_all_shards(self))
+        return 0;
+    /* What has ended on a shard must have ended on its standbys, too. */
+    if (are_there(&decisions) &&
+        ask_all(self, look.open, FLORIN_SQL_AWAIT_STANDBY, NULL) != look.open)
         return 0;
     for (size_t home = 0; home < self->shards_count; home++)
         forget_done(self, &look, home, decisions.batches[home], decisions.count[home]);

@@ -14,6 +14,9 @@
 #define CREDIT_BALANCES                                                                            \
     "credit_debits_pending, credit_debits_posted, credit_credits_pending, credit_credits_posted"
 
+/* Whether a transaction wrote the row; rows have the lower half of its number. */
+#define BY_TRANSACTION_3 "xmin::text::bigint = $3::bigint"
+
 /* A page of one side of an account's statement: its transfers, or its pending transfers that
  * expired. The partial indexes give them in order. */
 #define PAGE(time, order)                                                                          \
@@ -107,7 +110,8 @@ const florin_statement_text_t florin_statements[FLORIN_SQL_COUNT] = {
         " sum(credits_pending)::text, sum(credits_posted)::text FROM accounts GROUP BY ledger,"
         " code ORDER BY ledger, code LIMIT $1::bigint"),
 
-    STATEMENT(HOLD, SHARD, "hold", "SELECT pg_advisory_xact_lock($1::bigint)"),
+    STATEMENT(HOLD, SHARD, "hold",
+              "SELECT pg_advisory_xact_lock($1::bigint), pg_current_xact_id()"),
     /* A join, not = ANY: for each row that another batch changed while this one waited for it, the
      * server checks the row again, and would sort the whole array anew to do so. */
     STATEMENT(ACCOUNTS_LOCK, SHARD, "accounts_lock",
@@ -174,14 +178,17 @@ const florin_statement_text_t florin_statements[FLORIN_SQL_COUNT] = {
               " RETURNING accounts.id, accounts.timestamp_last, accounts.credit_limit)"
               " INSERT INTO credit_limits (account_id, timestamp, credit_limit)"
               " SELECT id, timestamp_last, credit_limit FROM changed"),
-    /* The lock is written to the log: a commit after it waits for standbys as the first one did. */
+    /* By that very transaction: another one may have written the row with the same timestamp. The
+     * lock is written to the log: a commit after it waits for standbys as the first one did. */
     STATEMENT(WAS_WRITTEN, SHARD, "was_written",
               "SELECT EXISTS (SELECT FROM transfers WHERE id = $1::uuid AND timestamp = $2::bigint"
-              " FOR UPDATE) OR EXISTS (SELECT FROM accounts WHERE id = $1::uuid"
-              " AND timestamp = $2::bigint FOR UPDATE) OR EXISTS (SELECT FROM pending_transfers"
-              " WHERE id = $1::uuid AND resolved_at = $2::bigint FOR UPDATE) OR EXISTS (SELECT"
-              " FROM credit_limits WHERE account_id = $1::uuid AND timestamp = $2::bigint"
-              " FOR UPDATE)"),
+              " AND " BY_TRANSACTION_3 " FOR UPDATE)"
+              " OR EXISTS (SELECT FROM accounts WHERE id = $1::uuid AND timestamp = $2::bigint"
+              " AND " BY_TRANSACTION_3 " FOR UPDATE)"
+              " OR EXISTS (SELECT FROM pending_transfers WHERE id = $1::uuid"
+              " AND resolved_at = $2::bigint AND " BY_TRANSACTION_3 " FOR UPDATE)"
+              " OR EXISTS (SELECT FROM credit_limits WHERE account_id = $1::uuid"
+              " AND timestamp = $2::bigint AND " BY_TRANSACTION_3 " FOR UPDATE)"),
 
     STATEMENT(DECIDE, SHARD, "decide",
               "INSERT INTO decisions (batch, decision) VALUES ($1::uuid, 'commit')"),
@@ -205,6 +212,9 @@ const florin_statement_text_t florin_statements[FLORIN_SQL_COUNT] = {
               " (extract(epoch FROM clock_timestamp() - prepared) * 1000)::bigint"
               " FROM pg_prepared_xacts WHERE database = current_database() AND gid LIKE 'florin:%'"
               " ORDER BY prepared"),
+    /* What is committed before it is on the standbys when its own commit, which waits for them and
+     * has the lock to write, is confirmed. */
+    STATEMENT(AWAIT_STANDBY, SHARD, "await_standby", "SELECT FROM shard_identity FOR UPDATE"),
 
     STATEMENT(SHARDS_LIST, ADMIN, "shards_list",
               "SELECT conninfo, (SELECT count(*) FROM slots WHERE slots.shard = shards.shard),"

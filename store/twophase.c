@@ -167,7 +167,9 @@ static bool write_and_prepare(florin_batch_t *self, size_t home)
 
 typedef enum { VERDICT_NO, VERDICT_YES, VERDICT_UNKNOWN } verdict_t;
 
-/* The first row that the batch writes at home: it is there if and only if the batch committed. */
+/* The first row that the batch writes on its only shard, and the transaction that does: it is there
+ * if and only if the batch committed. A row that was changed since says no, and the batch is tried
+ * again, which finds out the rest. */
 static void first_row(const florin_part_t *part, florin_params_t *params)
 {
     if (part->rows_count > 0) {
@@ -182,30 +184,42 @@ static void first_row(const florin_part_t *part, florin_params_t *params)
         florin_params_id(params, account->id);
         florin_params_u64(params, opened ? account->timestamp : account->timestamp_last);
     }
+    florin_params_u64(params, (uint32_t)part->transaction);
 }
 
+static bool is_crossing(const florin_batch_t *self, size_t home)
+{
+    return self->writers != florin_shards_of(home);
+}
+
+/* Whether its transaction at home committed: a batch across shards has written its decision. */
 static bool ask_home(florin_batch_t *self, size_t home, uint64_t deadline_ms, bool *committed)
 {
     florin_session_t *session = &self->store->shards[home];
-    florin_params_t hold, row;
+    florin_params_t hold, trace;
     session->retry_at_ms = 0;
     if (florin_store_open_shard(self->store, home, NULL) != 0)
         return false;
     florin_params_init(&hold, self->store->arena);
     florin_params_u64(&hold, (uint64_t)self->id);
-    florin_params_init(&row, self->store->arena);
-    first_row(&self->parts[home], &row);
+    florin_params_init(&trace, self->store->arena);
+    if (is_crossing(self, home))
+        florin_params_id(&trace, self->id);
+    else
+        first_row(&self->parts[home], &trace);
     florin_session_begin(session);
     florin_session_command(session, "BEGIN ISOLATION LEVEL READ COMMITTED");
     florin_session_call(session, FLORIN_SQL_HOLD, &hold);
-    florin_session_call(session, FLORIN_SQL_WAS_WRITTEN, &row);
+    florin_session_call(
+        session, is_crossing(self, home) ? FLORIN_SQL_DECISION : FLORIN_SQL_WAS_WRITTEN, &trace);
     florin_session_command(session, "COMMIT");
     florin_session_sync(session);
     if (florin_session_finish(session, deadline_ms, NULL) != 0) {
         florin_session_close(session);
         return false;
     }
-    *committed = florin_column_bool(florin_session_result(session, 2), 0, 0);
+    const PGresult *answer = florin_session_result(session, 2);
+    *committed = PQntuples(answer) > 0 && florin_column_bool(answer, 0, 0);
     return true;
 }
 
@@ -276,8 +290,24 @@ static verdict_t decide(florin_batch_t *self, size_t home)
 
 /* ----------------------------------------------------------------------------- the second phase */
 
-/* One round of COMMIT PREPARED on `shards`; returns those that have not confirmed it. A name that
- * does not exist is confirmed: after the decision only a commit ends it. */
+static bool await_standby(florin_session_t *session, uint64_t deadline_ms)
+{
+    florin_session_begin(session);
+    florin_session_call(session, FLORIN_SQL_AWAIT_STANDBY, NULL);
+    florin_session_sync(session);
+    return florin_session_finish(session, deadline_ms, NULL) == 0;
+}
+
+/* A name that does not exist is confirmed, too: after the decision only a commit ends it. But who
+ * ended it may not have waited for a standby. */
+static bool is_confirmed(florin_session_t *session, uint64_t deadline_ms)
+{
+    if (session->fault == FLORIN_FAULT_NONE)
+        return true;
+    return strcmp(session->sqlstate, "42704") == 0 && await_standby(session, deadline_ms);
+}
+
+/* One round of COMMIT PREPARED on `shards`; returns those that have not confirmed it. */
 static florin_shards_t commit_prepared(florin_batch_t *self, florin_shards_t shards,
                                        uint64_t deadline_ms)
 {
@@ -296,13 +326,9 @@ static florin_shards_t commit_prepared(florin_batch_t *self, florin_shards_t sha
         asked |= florin_shards_of(i);
     }
     florin_store_wait(store, asked, deadline_ms);
-    for (size_t i = 0; i < store->shards_count; i++) {
-        const florin_session_t *session = &store->shards[i];
-        bool confirmed =
-            session->fault == FLORIN_FAULT_NONE || strcmp(session->sqlstate, "42704") == 0;
-        if (florin_shards_has(asked, i) && confirmed)
+    for (size_t i = 0; i < store->shards_count; i++)
+        if (florin_shards_has(asked, i) && is_confirmed(&store->shards[i], deadline_ms))
             open &= ~florin_shards_of(i);
-    }
     return open;
 }
 
@@ -343,7 +369,7 @@ static florin_step_t conclude(florin_batch_t *self, size_t home, verdict_t verdi
         return FLORIN_STEP_DONE;
     }
     FLORIN_FAILPOINT("store_decided");
-    if (self->writers != florin_shards_of(home))
+    if (is_crossing(self, home))
         finish(self, home);
     return FLORIN_STEP_DONE;
 }
@@ -375,7 +401,7 @@ florin_step_t florin_batch_commit(florin_batch_t *self)
         return FLORIN_STEP_DONE;
     }
     size_t home = florin_shards_lowest(self->writers);
-    if (self->writers == florin_shards_of(home))
+    if (!is_crossing(self, home))
         return commit_one(self, home);
     if (!write_and_prepare(self, home))
         return FLORIN_STEP_AGAIN;

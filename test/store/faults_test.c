@@ -413,6 +413,44 @@ static void test_a_post_fails_alone_when_what_it_posts_is_away(void **state)
     check_books();
 }
 
+static void lose_shard_2(void *first)
+{
+    if (!*(bool *)first)
+        return;
+    *(bool *)first = false;
+    uint64_t end = florin_clock_ms() + DEADLINE_MS;
+    while (strcmp(servers_command(2, "florin", "SELECT count(*) FROM pg_prepared_xacts"), "1") != 0)
+        assert_true(florin_clock_ms() < end);
+    take_away(2);
+}
+
+/* A pending transfer and, by another request of the same batch, its post, which names no accounts:
+ * decided, and not to be seen where its credit account is. */
+static void test_a_post_in_the_same_batch_fails_with_what_it_posts(void **state)
+{
+    (void)state;
+    florin_transfer_event_t events[] = {hold(0, 0, 2, 0),
+                                        transfer(fresh(0), 0, 0, FLORIN_LEDGER_AMOUNT_MAX)};
+    events[1].transfer.pending_id = events[0].transfer.id;
+    events[1].transfer.flags = FLORIN_TRANSFER_FLAG_POST_PENDING_TRANSFER;
+    florin_store_request_t requests[] = {{.events_count = 1}, {.events_count = 1}};
+    florin_transfer_outcome_t outcomes[2];
+    florin_error_t error;
+    bool first = true;
+    florin_store_set_meanwhile(store, lose_shard_2, &first);
+    assert_int_equal(florin_store_create_transfers(store, ledger, events, outcomes, requests, 2,
+                                                   NULL, 0, &error),
+                     0);
+    florin_store_set_meanwhile(store, NULL, NULL);
+    assert_false(first);
+    assert_int_equal(requests[0].error.code, FLORIN_ERROR_UNAVAILABLE);
+    assert_int_equal(requests[1].error.code, FLORIN_ERROR_UNAVAILABLE);
+    give_back(2);
+    resolve_all();
+    assert_int_equal(try_create(store, ledger, events[1]), FLORIN_TRANSFER_EXISTS);
+    check_books();
+}
+
 #define BATCH "00000000-0000-0000-0000-00000000ba7c"
 
 /* A transaction on shard 1 that a dead coordinator left. */
@@ -603,6 +641,7 @@ int main(void)
         cmocka_unit_test(test_a_read_that_fails_is_over),
         cmocka_unit_test(test_a_sweep_does_not_wait_for_a_shard_that_is_away),
         cmocka_unit_test(test_a_post_fails_alone_when_what_it_posts_is_away),
+        cmocka_unit_test(test_a_post_in_the_same_batch_fails_with_what_it_posts),
         cmocka_unit_test(test_commits_what_was_decided),
         cmocka_unit_test(test_fences_what_was_not_decided),
         cmocka_unit_test(test_keeps_a_decision_that_is_needed),

@@ -155,6 +155,77 @@ static void test_a_lost_home_session_is_an_end(void **state)
     check_books();
 }
 
+/* Two requests: one that another worker is asked, too, since its answer takes long; and one that it
+ * is not. The first one brings its own timestamp, so both workers write the same row. */
+static florin_transfer_event_t twice, once;
+
+static void write_it_meanwhile(void *pending)
+{
+    if (!*(bool *)pending)
+        return;
+    *(bool *)pending = false;
+    await(0,
+          "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'florin'"
+          " AND pid IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory')"
+          " AND (state = 'idle in transaction' OR wait_event = 'PgSleep')",
+          "1");
+    assert_string_equal(servers_ask(servers_shard(0), END_HOLDERS), "1");
+    florin_store_t *other = open_store();
+    florin_ledger_t *books = florin_ledger_new();
+    assert_int_equal(try_create(other, books, twice), FLORIN_TRANSFER_CREATED);
+    florin_ledger_destroy(&books);
+    florin_store_destroy(&other);
+}
+
+static void loses_its_answer(size_t to)
+{
+    florin_error_t error;
+    bool pending = true;
+    twice = transfer(id_on(0, ++used), id_on(0, 2), id_on(0, 3), 5);
+    twice.transfer.flags = FLORIN_TRANSFER_FLAG_IMPORTED;
+    twice.transfer.timestamp = florin_clock_unix_ns();
+    once = transfer(id_on(0, ++used), id_on(0, 1), id_on(to, 1 + 3 * (to == 0)), 1);
+    const florin_transfer_event_t events[] = {twice, once};
+    florin_transfer_outcome_t outcomes[2];
+    florin_store_request_t requests[] = {{.events_count = 1}, {.events_count = 1}};
+    florin_store_set_meanwhile(coordinator, write_it_meanwhile, &pending);
+    assert_int_equal(florin_store_create_transfers(coordinator, ledger, events, outcomes, requests,
+                                                   2, NULL, 0, &error),
+                     0);
+    florin_store_set_meanwhile(coordinator, NULL, NULL);
+    assert_false(pending);
+    assert_int_equal(requests[0].error.code, 0);
+    assert_int_equal(outcomes[0].result, FLORIN_TRANSFER_EXISTS);
+    assert_int_equal(requests[1].error.code, 0);
+    assert_int_equal(outcomes[1].result, FLORIN_TRANSFER_CREATED);
+    assert_int_equal(try_create(coordinator, ledger, once), FLORIN_TRANSFER_EXISTS);
+    check_books();
+}
+
+static void test_another_batchs_row_is_no_decision(void **state)
+{
+    (void)state;
+    loses_its_answer(1);
+}
+
+/* The first COMMIT of a transfer sleeps until it is ended. */
+static void test_another_batchs_row_is_no_commit(void **state)
+{
+    (void)state;
+    servers_command(0, "florin", "CREATE SEQUENCE times; GRANT USAGE ON times TO florin");
+    servers_command(
+        0, "florin",
+        "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        " IF nextval('times') = 1 THEN PERFORM pg_sleep(60); END IF; RETURN NULL; END $$");
+    servers_command(0, "florin",
+                    "CREATE CONSTRAINT TRIGGER waits AFTER INSERT ON transfers"
+                    " DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION wait()");
+    loses_its_answer(0);
+    servers_command(0, "florin",
+                    "DROP TRIGGER waits ON transfers; DROP FUNCTION wait();"
+                    " DROP SEQUENCE times");
+}
+
 static void die(void *pending)
 {
     (void)pending;
@@ -235,8 +306,9 @@ static int start(void **state)
     coordinator = open_patient_store(FOR_EVER_MS);
     resolver = open_resolver(FOR_EVER_MS);
     for (size_t i = 0; i < SHARDS; i++)
-        if (try_open(coordinator, ledger, account(id_on(i, 1))) != FLORIN_ACCOUNT_CREATED)
-            return -1;
+        for (size_t n = 1; n <= 4; n++)
+            if (try_open(coordinator, ledger, account(id_on(i, n))) != FLORIN_ACCOUNT_CREATED)
+                return -1;
     return 0;
 }
 
@@ -256,6 +328,8 @@ int main(void)
         cmocka_unit_test(test_a_slow_coordinator_that_lives_is_let_be),
         cmocka_unit_test(test_one_that_takes_too_long_is_fenced_off),
         cmocka_unit_test(test_a_lost_home_session_is_an_end),
+        cmocka_unit_test(test_another_batchs_row_is_no_decision),
+        cmocka_unit_test(test_another_batchs_row_is_no_commit),
         cmocka_unit_test(test_a_dead_coordinators_are_ended_soon),
         cmocka_unit_test(test_a_home_that_is_away_is_waited_for),
         cmocka_unit_test(test_a_shard_that_hangs_keeps_others_waiting_little),

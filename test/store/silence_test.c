@@ -205,6 +205,55 @@ static void test_no_second_phase_ends_without_its_standby(void **state)
                         "1");
 }
 
+/* What a server that started again has replayed is done, and may be on no standby. */
+static void test_no_decision_is_forgotten_ahead_of_a_standby(void **state)
+{
+    (void)state;
+    florin_error_t error;
+    const char *const count = "SELECT count(*) FROM decisions WHERE batch = '" BATCH "'";
+    servers_ask(servers_shard(0), "INSERT INTO decisions VALUES ('" BATCH "', 'commit',"
+                                  " now() - interval '2 minutes') ON CONFLICT (batch)"
+                                  " DO UPDATE SET decided_at = excluded.decided_at");
+    set_standbys(1, "nobody");
+    assert_int_equal(florin_store_forget(store, &error), 0);
+    assert_string_equal(servers_ask(servers_shard(0), count), "1");
+    set_standbys(1, "");
+    uint64_t end = florin_clock_ms() + DEADLINE_MS;
+    while (florin_store_forget(store, &error) != 0 ||
+           strcmp(servers_ask(servers_shard(0), count), "0") != 0)
+        assert_true(florin_clock_ms() < end);
+}
+
+/* As a server does that fell, and replayed the commit that was not confirmed. */
+static void commit_ahead(void *first)
+{
+    char sql[128];
+    if (!*(bool *)first)
+        return;
+    *(bool *)first = false;
+    uint64_t end = florin_clock_ms() + DEADLINE_MS;
+    while (strcmp(prepared(), "1") != 0)
+        assert_true(florin_clock_ms() < end);
+    snprintf(sql, sizeof sql, "COMMIT PREPARED '%s'",
+             servers_ask(servers_shard(1), "SELECT gid FROM pg_prepared_xacts"));
+    servers_ask(servers_shard(1), sql);
+    set_standbys(1, "nobody");
+}
+
+static void test_a_second_phase_that_was_done_waits_for_the_standby(void **state)
+{
+    (void)state;
+    bool first = true;
+    florin_id_t id = fresh(0);
+    florin_store_set_meanwhile(store, commit_ahead, &first);
+    assert_int_equal(pay(0, 1, id), FLORIN_ERROR_UNAVAILABLE);
+    florin_store_set_meanwhile(store, NULL, NULL);
+    assert_false(first);
+    set_standbys(1, "");
+    assert_int_equal(pay_at_last(0, 1, id), FLORIN_TRANSFER_EXISTS);
+    check_books();
+}
+
 static int start(void **state)
 {
     (void)state;
@@ -241,6 +290,8 @@ int main(void)
         cmocka_unit_test(test_a_server_that_takes_no_writes_is_left),
         cmocka_unit_test(test_what_is_on_no_standby_is_not_there),
         cmocka_unit_test(test_no_second_phase_ends_without_its_standby),
+        cmocka_unit_test(test_no_decision_is_forgotten_ahead_of_a_standby),
+        cmocka_unit_test(test_a_second_phase_that_was_done_waits_for_the_standby),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }
