@@ -231,6 +231,22 @@ static void test_what_waits_is_the_next_batch(void **state)
         expect_ok(broker, waiting[i], "batch 2 of 5");
 }
 
+/* Another worker may have begun it, or this one, for a broker that lost it since. */
+static void test_what_may_have_begun_is_not_called_busy(void **state)
+{
+    fake_t *broker = *state;
+    begin_batch(broker);
+    for (size_t i = 0; i < CREDIT - 1; i++)
+        send_events(broker, "b", 1);
+    broker->attempts_before = 1;
+    send_events(broker, "c", 1);
+    expect(broker, "c", FLORIN__V1__STATUS__STATUS_UNAVAILABLE,
+           "this worker holds as much as it takes, and another may have begun this request; ask "
+           "again with the same ids");
+    fake_pass(broker, 2);
+    expect_ok(broker, "first", "batch 1 of 1");
+}
+
 /* A request whose batch looks at the next one. */
 static Florin__V1__Request looking(void)
 {
@@ -400,6 +416,41 @@ static void test_submessage_bomb(void **state)
     send_events(broker, "a", FLORIN_EVENTS_MAX);
     fake_pass(broker, 1);
     expect_ok(broker, "a", "batch 1 of 1");
+}
+
+/* Two that unpack to more than half of what a batch has room for: that the first is refused is no
+ * fault of the second. */
+static void test_what_is_refused_takes_no_room_from_others(void **state)
+{
+    fake_t *broker = *state;
+    const size_t count = 16u * 1024 * 1024 / (sizeof(Florin__V1__Transfer) + sizeof(void *));
+    static Florin__V1__Transfer transfer = FLORIN__V1__TRANSFER__INIT;
+    static uint8_t long_id[FLORIN_REQUEST_ID_BYTES_MAX + 1];
+    Florin__V1__AssessTransfersRequest assess = FLORIN__V1__ASSESS_TRANSFERS_REQUEST__INIT;
+    Florin__V1__Request request = FLORIN__V1__REQUEST__INIT;
+    request.operation_case = FLORIN__V1__REQUEST__OPERATION_ASSESS_TRANSFERS;
+    request.assess_transfers = &assess;
+    assess.n_transfers = count;
+    assess.transfers = calloc(count, sizeof *assess.transfers);
+    assert_non_null(assess.transfers);
+    for (size_t i = 0; i < count; i++)
+        assess.transfers[i] = &transfer;
+    begin_batch(broker);
+    request.request_id = (ProtobufCBinaryData){.len = sizeof long_id, .data = long_id};
+    fake_request(broker, "a", 60000, &request);
+    request.request_id.len = 1;
+    fake_request(broker, "b", 60000, &request);
+    free(assess.transfers);
+    for (size_t i = 0; i < CREDIT - 3; i++)
+        send_events(broker, "c", 1);
+    send_events(broker, "d", 1);
+    expect_busy(broker, "d"); /* so the others have arrived */
+    fake_pass(broker, 2);
+    expect_ok(broker, "first", "batch 1 of 1");
+    expect(broker, "a", FLORIN__V1__STATUS__STATUS_BAD_REQUEST,
+           "request_id: 65 bytes; it has at most 64");
+    expect(broker, "b", FLORIN__V1__STATUS__STATUS_BAD_REQUEST,
+           "operation assess_transfers is not one of service fake");
 }
 
 static void test_reply_too_large(void **state)
@@ -576,6 +627,7 @@ int main(void)
         GATED(test_hello_and_heartbeats),
         GATED(test_request_id_comes_back),
         GATED(test_what_waits_is_the_next_batch),
+        GATED(test_what_may_have_begun_is_not_called_busy),
         GATED(test_the_next_batch_is_asked_about_ahead),
         GATED(test_looking_ahead_in_vain),
         GATED(test_batches_are_cut_by_events),
@@ -584,6 +636,7 @@ int main(void)
         GATED(test_bad_bodies),
         GATED(test_text_with_a_nul),
         GATED(test_submessage_bomb),
+        GATED(test_what_is_refused_takes_no_room_from_others),
         GATED(test_reply_too_large),
         GATED(test_wrong_operation_is_named),
         GATED(test_garbage_from_the_broker),

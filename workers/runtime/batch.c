@@ -166,9 +166,10 @@ static void collect(line_t *self, batch_t *batch)
     while (self->waiting.first && batch->count < FLORIN_BATCH_REQUESTS_MAX) {
         florin_job_t *job = self->waiting.first;
         florin_call_t *call = &batch->calls[batch->count];
+        size_t others_bytes = batch->unpacked_bytes; /* also of those that were refused */
         *call = (florin_call_t){.reply = &batch->replies[batch->count]};
         admission_t admission = admit(self, batch, job, call);
-        if (admission == LATER || (out_of_room(batch) && batch->count > 0))
+        if (admission == LATER || (out_of_room(batch) && others_bytes > 0))
             return; /* it is unpacked again for the next batch */
         (void)florin_jobs_take(&self->waiting);
         if (admission == ADMITTED)

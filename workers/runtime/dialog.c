@@ -23,14 +23,28 @@ static size_t job_bytes(const florin_job_t *job)
     return job->body.size + job->context.size + job->token.size;
 }
 
+/* Whether no worker can have begun it: not even this one, in a session that was lost. */
+static bool is_new(const florin_job_t *job)
+{
+    Florin__V1__RequestContext *context =
+        florin__v1__request_context__unpack(NULL, job->context.size, job->context.data);
+    bool first = context && context->attempt == 1;
+    if (context)
+        florin__v1__request_context__free_unpacked(context, NULL);
+    return first;
+}
+
 /* Answers a request that this worker has no room for. */
 static void refuse(dialog_t *self, florin_job_t *job, uint64_t now_ms)
 {
-    static char text[] = "this worker holds as much as it takes; try again after a pause";
+    static char busy[] = "this worker holds as much as it takes; try again after a pause",
+                begun[] = "this worker holds as much as it takes, and another may have begun this "
+                          "request; ask again with the same ids";
     Florin__V1__Reply reply = FLORIN__V1__REPLY__INIT;
-    reply.status = FLORIN__V1__STATUS__STATUS_BUSY;
+    bool new = is_new(job);
+    reply.status = new ? FLORIN__V1__STATUS__STATUS_BUSY : FLORIN__V1__STATUS__STATUS_UNAVAILABLE;
     florin_metric_add(self->options->metrics->answers[reply.status], 1);
-    reply.message = text;
+    reply.message = new ? busy : begun;
     size_t bytes = florin__v1__reply__get_packed_size(&reply);
     if (zmq_msg_init_size(&job->reply, bytes) == 0) {
         florin__v1__reply__pack(&reply, zmq_msg_data(&job->reply));

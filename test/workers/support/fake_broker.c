@@ -119,6 +119,7 @@ static void send_request(fake_t *self, const char *token, uint32_t ttl_ms, const
     uint8_t context_bytes[64];
     Florin__V1__RequestContext context = FLORIN__V1__REQUEST_CONTEXT__INIT;
     context.ttl_ms = ttl_ms;
+    context.attempt = 1 + self->attempts_before;
     size_t context_size = florin__v1__request_context__pack(&context, context_bytes);
     const florin_slice_t frames[] = {
         TEXT(""), TEXT(FLORIN_MDP_WORKER),       TEXT("\002"),  TEXT(token),

@@ -17,10 +17,11 @@ typedef struct {
     void *zmq, *router;
     uint8_t worker[255]; /* routing id of the last READY */
     size_t worker_bytes;
-    bool mute; /* sends no heartbeats */
-    pid_t pid; /* of the worker; 0: ended */
-    int gate;  /* a byte written here lets the worker's handler do one batch */
-    int begun; /* the handler writes a byte here when it has one */
+    bool mute;                /* sends no heartbeats */
+    uint32_t attempts_before; /* of the requests that it sends, at other workers */
+    pid_t pid;                /* of the worker; 0: ended */
+    int gate;                 /* a byte written here lets the worker's handler do one batch */
+    int begun;                /* the handler writes a byte here when it has one */
 
     /* The last message received. */
     florin_mdp_command_t command;
