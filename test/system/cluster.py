@@ -15,6 +15,7 @@ import tempfile
 import threading
 import time
 import unittest
+import urllib.request
 
 import wire
 
@@ -190,6 +191,26 @@ class Cluster:
         out = subprocess.run(["psql", "-XqAt", "-v", "ON_ERROR_STOP=1", self.conninfo(where),
                               "-c", query], check=True, capture_output=True, text=True, timeout=60)
         return [line.split("|") for line in out.stdout.splitlines()]
+
+    def metrics_targets(self):
+        """Where each process serves its metrics, as `up --metrics` tells Prometheus; by their labels."""
+        groups = json.loads((self.dir / "prometheus-targets.json").read_text())
+        return [(group["labels"], group["targets"][0]) for group in groups]
+
+    def metrics_address(self, name):
+        (address,) = [target for labels, target in self.metrics_targets() if labels["instance"] == name]
+        return address
+
+    def metrics(self, name, path="/metrics", **options):
+        request = urllib.request.Request(f"http://{self.metrics_address(name)}{path}", **options)
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return answer.read().decode()
+
+    def scrape(self, name):
+        """The value of each of its series."""
+        return {series: float(value) for series, _, value in
+                (line.rpartition(" ") for line in self.metrics(name).splitlines()
+                 if not line.startswith("#"))}
 
     def in_doubt(self):
         return [row for shard in range(self.shards)

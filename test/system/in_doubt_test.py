@@ -34,6 +34,7 @@ def state(pid):
 class InDoubtTest(SystemTest):
     BIN = BIN
     POOLS = {"transactions": 2}
+    UP = ("--metrics",)
     DEBIT, CREDIT = 1002, 1003  # on shard 0, which is home, and on shard 1
 
     @classmethod
@@ -122,6 +123,9 @@ class InDoubtTest(SystemTest):
         except subprocess.CalledProcessError:
             return []
 
+    def waiting(self):
+        return self.cluster.scrape("transactions-2")["florin_in_doubt_waiting"]
+
     def home_away(self, point, ruling):
         pid = self.arm(point)
         with self.paused("transactions-2"):
@@ -130,12 +134,14 @@ class InDoubtTest(SystemTest):
             self.cluster.end("shard-0", "INT")
         wait_for("the log to say that it waits",
                  lambda: any("shard 0, cannot be asked" in said for said in self.said("in_doubt")))
+        wait_for("the metric to say so, too", lambda: self.waiting() == 1)
         self.assertEqual(self.prepared(), [[gid]])
         up = threading.Thread(target=self.cluster.up)
         up.start()
         wait_for("the home shard", self.home_answers, 60)
         self.ended_soon(time.monotonic(), "the return of its home")
         up.join()
+        wait_for("the metric to fall", lambda: self.waiting() == 0)
         self.assertEqual(self.ruling(gid), ruling)
         self.settle(paid)
 

@@ -16,32 +16,19 @@ class MetricsTest(SystemTest):
     UP = ("--metrics",)
 
     def targets(self):
-        """Where each process serves its metrics, as ops/cluster tells Prometheus."""
-        groups = json.loads((self.cluster.dir / "prometheus-targets.json").read_text())
-        for group in groups:
-            self.assertEqual(group["labels"]["job"],
-                             "florin-" + group["labels"]["instance"].rsplit("-", 1)[0])
-        return {group["labels"]["instance"]: group["targets"][0] for group in groups}
-
-    def get(self, name, path="/metrics", **options):
-        request = urllib.request.Request(f"http://{self.targets()[name]}{path}", **options)
-        with urllib.request.urlopen(request, timeout=20) as answer:
-            return answer.read().decode()
-
-    def scrape(self, name):
-        """The value of each series."""
-        return {series: float(value) for series, _, value in
-                (line.rpartition(" ") for line in self.get(name).splitlines()
-                 if not line.startswith("#"))}
+        """The names of all that serve metrics."""
+        for labels, _ in self.cluster.metrics_targets():
+            self.assertEqual(labels["job"], "florin-" + labels["instance"].rsplit("-", 1)[0])
+        return {labels["instance"] for labels, _ in self.cluster.metrics_targets()}
 
     def workers(self, pool, series):
         """The sum over the pool's workers."""
-        return sum(self.scrape(name).get(series, 0) for name in self.targets()
+        return sum(self.cluster.scrape(name).get(series, 0) for name in self.targets()
                    if name.startswith(pool))
 
     def wait_for(self, name, series, value, seconds=20):
         wait_for(f"{name}: {series} to be {value}",
-                 lambda: self.scrape(name).get(series) == value, seconds)
+                 lambda: self.cluster.scrape(name).get(series) == value, seconds)
 
     def open_accounts(self):
         self.client.open_accounts([ADA, BOB])
@@ -50,19 +37,19 @@ class MetricsTest(SystemTest):
         self.open_accounts()
         self.client.pay(1, ADA, BOB, 5)
         names = {name for name in self.cluster.names() if not name.startswith("shard")}
-        self.assertEqual(set(self.targets()), names)
+        self.assertEqual(self.targets(), names)
         for name in names:
             with self.subTest(name):
-                check = subprocess.run(["promtool", "check", "metrics"], input=self.get(name),
+                check = subprocess.run(["promtool", "check", "metrics"], input=self.cluster.metrics(name),
                                        capture_output=True, text=True, timeout=30)
                 self.assertEqual((check.returncode, check.stdout + check.stderr), (0, ""))
                 program = "florin-" + name.rsplit("-", 1)[0]
-                self.assertIn(f'florin_build_info{{program="{program}",version="', self.get(name))
+                self.assertIn(f'florin_build_info{{program="{program}",version="', self.cluster.metrics(name))
 
     def test_what_is_not_there_is_refused(self):
         for path, options, code in (("/", {}, 404), ("/metrics", {"data": b"x"}, 405)):
             with self.assertRaises(urllib.error.HTTPError) as refused:
-                self.get("broker-1", path, **options)
+                self.cluster.metrics("broker-1", path, **options)
             self.assertEqual(refused.exception.code, code)
             refused.exception.close()
 
@@ -81,7 +68,7 @@ class MetricsTest(SystemTest):
                     self.workers("transactions", "florin_worker_batch_events_sum"))
 
         before, batches_before, risk_before, events_before = seen()
-        replied_before = self.scrape("broker-1")[replied]
+        replied_before = self.cluster.scrape("broker-1")[replied]
         for number in range(10, 17):
             self.client.pay(number, ADA, BOB, 1)
         self.client.pay(10, ADA, BOB, 1)
@@ -103,15 +90,15 @@ class MetricsTest(SystemTest):
         sessions, faults = ('florin_store_sessions{database="shard 1"}',
                             'florin_store_faults_total{database="shard 1",kind="lost"}')
         opened = 'florin_store_sessions_opened_total{database="shard 1"}'
-        before = self.scrape("transactions-1")
+        before = self.cluster.scrape("transactions-1")
         self.assertEqual(before[sessions], 2)  # that of its batches, and its resolver's
         self.cluster.end("shard-1", "KILL")
         # Idle work finds it out; so does the next payment.
         self.wait_for("transactions-1", sessions, 0)
-        self.assertGreater(self.scrape("transactions-1")[faults], before[faults])
+        self.assertGreater(self.cluster.scrape("transactions-1")[faults], before[faults])
         self.cluster.up()
         self.wait_for("transactions-1", sessions, 2)
-        self.assertGreater(self.scrape("transactions-1")[opened], before[opened])
+        self.assertGreater(self.cluster.scrape("transactions-1")[opened], before[opened])
 
     def test_a_silent_risk_shows(self):
         self.open_accounts()
@@ -136,7 +123,7 @@ class MetricsTest(SystemTest):
         self.wait_for("accounts-1", up[1], 1)
         self.cluster.end("broker-2")
         self.wait_for("accounts-1", up[1], 0)
-        self.assertEqual(self.scrape("accounts-1")[up[0]], 1)
+        self.assertEqual(self.cluster.scrape("accounts-1")[up[0]], 1)
         self.cluster.up()
         self.wait_for("accounts-1", up[1], 1)
 
@@ -144,14 +131,14 @@ class MetricsTest(SystemTest):
         serving = 'florin_pool_workers{pool="accounts",state="serving"}'
         self.cluster.scale("accounts", 3)
         self.wait_for("broker-1", serving, 3)
-        self.assertEqual(self.scrape("accounts-3")["florin_worker_requests_held"], 0)
+        self.assertEqual(self.cluster.scrape("accounts-3")["florin_worker_requests_held"], 0)
         self.cluster.scale("accounts", 1)
         self.wait_for("broker-1", serving, 1)
         self.assertNotIn("accounts-2", self.targets())
 
     def test_an_open_reader_does_not_hold_up_the_end(self):
         for name in "broker-2", "accounts-1":
-            host, port = self.targets()[name].split(":")
+            host, port = self.cluster.metrics_address(name).split(":")
             with socket.create_connection((host, int(port)), 20) as reader:
                 reader.sendall(b"GET /metrics HTTP/1.1\r\n")
                 self.cluster.end(name)
@@ -159,7 +146,7 @@ class MetricsTest(SystemTest):
         self.cluster.up()
 
     def test_an_address_that_is_taken_is_named(self):
-        taken = self.targets()["risk-1"]
+        taken = self.cluster.metrics_address("risk-1")
         done = subprocess.run(
             [self.cluster.bin / "florin-risk", "--config", self.cluster.dir / "etc/risk.zpl",
              "--metrics", taken], stdin=subprocess.DEVNULL, capture_output=True, text=True,

@@ -23,6 +23,7 @@ struct florin_resolver {
     bool runs;
     florin_metric_t *committed, *rolled_back, *waiting;
     uint64_t forget_ms; /* when to forget decisions next; florin_clock_ms */
+    bool failing;       /* the last pass failed, which was said */
 };
 
 static void count(florin_resolver_t *self, florin_metrics_t *metrics)
@@ -37,13 +38,19 @@ static void count(florin_resolver_t *self, florin_metrics_t *metrics)
                              "Prepared transactions in doubt whose home shard is away.", NULL);
 }
 
-static void pass(florin_resolver_t *self)
+/* False when nothing is known: what waits is then as it was. */
+static bool resolve(florin_resolver_t *self)
 {
     florin_resolved_t resolved;
     florin_error_t error = {0};
-    if (florin_store_resolve(self->store, &resolved, &error))
-        florin_log(FLORIN_LOG_DEBUG, "resolve_failed", "%s", error.message);
-    else if (resolved.committed + resolved.rolled_back > 0)
+    bool failed = florin_store_resolve(self->store, &resolved, &error) != 0;
+    if (failed && !self->failing)
+        florin_log(FLORIN_LOG_WARN, "resolve_failed",
+                   "prepared transactions in doubt cannot be looked for now: %s", error.message);
+    self->failing = failed;
+    if (failed)
+        return false;
+    if (resolved.committed + resolved.rolled_back > 0)
         florin_log(
             FLORIN_LOG_WARN, "resolved",
             "of prepared transactions left in doubt, %zu are committed, %zu rolled back, and "
@@ -52,7 +59,13 @@ static void pass(florin_resolver_t *self)
     florin_metric_add(self->committed, (int64_t)resolved.committed);
     florin_metric_add(self->rolled_back, (int64_t)resolved.rolled_back);
     florin_metric_set(self->waiting, resolved.waiting);
-    if (florin_clock_ms() < self->forget_ms)
+    return true;
+}
+
+static void pass(florin_resolver_t *self)
+{
+    florin_error_t error = {0};
+    if (!resolve(self) || florin_clock_ms() < self->forget_ms)
         return;
     if (florin_store_forget(self->store, &error))
         florin_log(FLORIN_LOG_DEBUG, "forget_failed", "%s", error.message);
