@@ -1,4 +1,9 @@
 /* libflorin against brokers that fall silent, die and come back. */
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include "test/client/support/world.h"
 
 /* A program that was stopped beyond the deadline gets the answer that waits for it; and no other
@@ -50,6 +55,50 @@ static void fails_over_when_silent(void **state)
     world_wait(world, &next);
     assert_string_equal(next.text, "next");
     assert_int_equal(ending.calls, 1);
+}
+
+/* Answers everything, in a process of its own that can be stopped, and ends with the test. */
+static pid_t answer_in_a_process(const char *endpoint)
+{
+    pid_t pid = fork();
+    if (pid != 0)
+        return pid;
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    fake_broker_t broker = {0};
+    fake_broker_start(&broker, endpoint, NULL);
+    zmq_pollitem_t item = {.socket = broker.socket, .events = ZMQ_POLLIN};
+    for (fake_request_t request; zmq_poll(&item, 1, -1) == 1;)
+        if (fake_broker_receive(&broker, &request))
+            fake_broker_answer(&broker, &request, OK, "from the process");
+    _exit(1);
+}
+
+/* Its connection stays, and no try ends soon: only its silence tells. */
+static void leaves_a_broker_that_was_stopped(void **state)
+{
+    world_t *world = *state;
+    world->options.brokers_count = 2;
+    world->options.timeout_ms = 60000;
+    world->options.try_timeout_ms = 60000;
+    char endpoint[128];
+    (void)snprintf(endpoint, sizeof endpoint, "%s", world->endpoints[0]);
+    fake_broker_stop(&world->brokers[0]);
+    pid_t pid = answer_in_a_process(endpoint);
+    assert_true(pid > 0);
+    world_start(world);
+    ending_t ending;
+    world_submit(world, &ending);
+    world_wait(world, &ending);
+    assert_string_equal(ending.text, "from the process");
+    assert_int_equal(kill(pid, SIGSTOP), 0);
+    world_submit(world, &ending);
+    fake_request_t request;
+    fake_broker_expect(&world->brokers[1], world->client, &request);
+    fake_broker_answer(&world->brokers[1], &request, OK, "from the other");
+    world_wait(world, &ending);
+    assert_string_equal(ending.text, "from the other");
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
 }
 
 /* One request right after the answer to another: that answer is no sign of life since. */
@@ -176,6 +225,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(reads_before_it_judges_time),
         TEST(fails_over_when_silent),
+        TEST(leaves_a_broker_that_was_stopped),
         TEST(fails_over_when_silent_from_now_on),
         TEST(takes_the_late_answer_of_an_earlier_try),
         TEST(asks_another_broker_when_one_is_of_no_use),

@@ -64,7 +64,10 @@ class FailoverTest(SystemTest):
         self.addCleanup(restart.wait)
         self.addCleanup(restart.kill)
         while restart.poll() is None:
-            self.check(self.load("--clients=8", "--seconds=5"))
+            load = self.load("--clients=8", "--seconds=5")
+            while load.poll() is None:
+                self.cluster.florin("trial-balance")
+            self.check(load)
         self.assertEqual(restart.returncode, 0)
         self.cluster.audit()
         restarted = {name for name in before if before[name] != self.cluster.pid(name)}
