@@ -174,25 +174,28 @@ class Nemesis(threading.Thread):
             for at, ending, fault in self.steps:
                 time.sleep(max(0, began + at - time.monotonic()))
                 if ending:
-                    pool.submit(self._end, fault, beginnings.pop(fault))
+                    pool.submit(self._guarded, fault, self._end, beginnings.pop(fault))
                 else:
-                    beginnings[fault] = pool.submit(self._begin, fault)
+                    beginnings[fault] = pool.submit(self._guarded, fault, self._begin)
                     self.counts[fault.name()] += 1
 
-    def _guarded(self, step, fault):
+    def _guarded(self, fault, step, *arguments):
         try:
-            step(fault)
+            step(fault, *arguments)
         except Exception as error:  # whatever it is, the run must not pass as if nothing were
             self.troubles.append(f"{fault.name()} of {' '.join(fault.target)}: {error!r}")
 
     def _begin(self, fault):
-        if self.targets[fault.target].acquire(timeout=STEP_S):
-            self._guarded(self._break, fault)
+        if not self.targets[fault.target].acquire(timeout=STEP_S):
+            raise TimeoutError("the fault before it has not ended")
+        self._break(fault)
 
     def _end(self, fault, beginning):
-        beginning.result(2 * STEP_S)
-        self._guarded(self._mend, fault)
-        self.targets[fault.target].release()
+        concurrent.futures.wait([beginning], 2 * STEP_S)
+        try:
+            self._mend(fault)
+        finally:
+            self.targets[fault.target].release()
 
     def _break(self, fault):
         if fault.kind in NETWORK_KINDS:

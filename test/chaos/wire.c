@@ -10,10 +10,12 @@
  * It prints a line a host and then "ready":
  *     HOST ADDRESS NAMESPACE        for nsenter --net=NAMESPACE
  * and takes lines, each answered with "ok" or "error: ...":
- *     link FROM TO LOSS DELAY JITTER   frames from FROM to TO: LOSS of 1000 are lost (1000: all),
- * the others come DELAY ms late and up to JITTER ms more heal                             all links
- * are whole again seed N                           for the frames that are lost from now on It ends
- * when its standard input does. */
+ *     link FROM TO LOSS DELAY JITTER   frames from FROM to TO: LOSS of 1000 are lost, the others
+ *                                      come DELAY ms late, and up to JITTER ms more
+ *     heal                             all links are whole again
+ *     seed N                           for the frames that are lost from now on
+ *
+ * It ends when its standard input does. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -1,11 +1,16 @@
 """A minute of chaos, and tests of what judges it: hand-made histories, and programs with a bug that
 a chaos run has to find."""
+import contextlib
+import ctypes
 import os
 import pathlib
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 import unittest
 
 import wire
@@ -17,6 +22,8 @@ import checker
 import faults
 
 SEED = 1
+HALF = "is in the books"  # of a batch on one shard, and refused or given up by the other
+WIRE = os.environ.get("FLORIN_WIRE", wire.REPO / "build/test/chaos/wire")
 SOURCES = ("broker", "bench", "client", "ledger", "lib", "ops", "proto", "sql", "store", "workers")
 
 
@@ -34,12 +41,97 @@ class ChaosTest(unittest.TestCase):
         print(output)
         self.assertEqual(code, 0)
 
+
+class ScheduleTest(unittest.TestCase):
+    def schedule(self, seed, seconds):
+        processes = ["broker-1", "accounts-1", "transactions-1", "risk-1", "shard-0"]
+        return faults.schedule(seed, seconds, processes, ["a", "b"])
+
     def test_a_seed_gives_the_same_schedule(self):
-        processes, hosts = ["broker-1", "accounts-1", "transactions-1", "risk-1", "shard-0"], ["a", "b"]
-        again = [faults.schedule(seed, 60, processes, hosts) for seed in (5, 5, 6)]
-        self.assertEqual(again[0], again[1])
-        self.assertNotEqual(again[0], again[2])
-        self.assertGreater(len(again[0]), 20)
+        self.assertEqual(self.schedule(5, 60), self.schedule(5, 60))
+        self.assertNotEqual(self.schedule(5, 60), self.schedule(6, 60))
+        self.assertGreater(len(self.schedule(5, 60)), 20)
+
+    def test_all_kinds_come_in_ten_minutes(self):
+        kinds = {f"{kind} {part}" for kind in ("kill", "stop", "restart")
+                 for part in ("broker", "accounts", "transactions", "risk", "shard")}
+        self.assertEqual({fault.name() for fault in self.schedule(SEED, 600)},
+                         kinds | {"cut", "one-way", "alone", "lossy", "slow"})
+
+
+class NetworkTest(unittest.TestCase):
+    """Datagrams between two hosts: what a fault does to each of the two ways, and that it ends."""
+
+    COUNT = 200
+    PORT = 7000
+
+    def setUp(self):
+        try:
+            self.network = faults.Network(WIRE, ["a", "b"], SEED)
+        except OSError as error:
+            self.skipTest(str(error))
+        self.addCleanup(self.network.close)
+        self.sockets = {host: self.socket_at(host) for host in ("a", "b")}
+        self.assertEqual(self.arrived(), [self.COUNT, self.COUNT])  # and each knows the other's card
+
+    def socket_at(self, host):
+        """A thread alone moves there, and the socket that it makes stays there."""
+        address, namespace = self.network.places[host]
+        made = []
+
+        def make():
+            with open(namespace, encoding="ascii") as there:
+                self.assertEqual(ctypes.CDLL(None).setns(there.fileno(), 0), 0)
+            made.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+            made[0].bind((address, self.PORT))
+            made[0].settimeout(0.3)
+
+        thread = threading.Thread(target=make)
+        thread.start()
+        thread.join()
+        self.addCleanup(made[0].close)
+        return made[0]
+
+    def way(self, sender, receiver):
+        """How many of them arrive, and when the first of them does, in seconds."""
+        count, began, first = 0, time.monotonic(), 0
+        for _ in range(self.COUNT):
+            self.sockets[sender].sendto(b"x", (self.network.places[receiver][0], self.PORT))
+        with contextlib.suppress(TimeoutError):
+            while count < self.COUNT and self.sockets[receiver].recv(16):
+                first = first or time.monotonic() - began
+                count += 1
+        return count, first
+
+    def arrived(self):
+        return [self.way("a", "b")[0], self.way("b", "a")[0]]
+
+    def under(self, kind, target=("a", "b"), **effects):
+        fault = faults.Fault(0, 1, kind, target, **effects)
+        self.network.begin(fault)
+        arrived = self.arrived()
+        slowness = self.way("a", "b")[1]
+        self.network.end(fault)
+        self.assertEqual(self.arrived(), [self.COUNT, self.COUNT])
+        return arrived, slowness
+
+    def test_cut(self):
+        self.assertEqual(self.under("cut", loss=1000)[0], [0, 0])
+
+    def test_one_way(self):
+        self.assertEqual(self.under("one-way", loss=1000)[0], [0, self.COUNT])
+
+    def test_alone(self):
+        self.assertEqual(self.under("alone", ("b",), loss=1000)[0], [0, 0])
+
+    def test_lossy(self):
+        for count in self.under("lossy", loss=300)[0]:
+            self.assertTrue(0.5 * self.COUNT < count < 0.9 * self.COUNT, count)
+
+    def test_slow(self):
+        arrived, slowness = self.under("slow", delay_ms=80, jitter_ms=40)
+        self.assertEqual(arrived, [self.COUNT, self.COUNT])
+        self.assertGreater(slowness, 0.079)
 
 
 class BugsTest(unittest.TestCase):
@@ -61,24 +153,28 @@ class BugsTest(unittest.TestCase):
                        timeout=150, stdout=subprocess.DEVNULL)
         return folder
 
-    def assert_found(self, bug, only):
+    def assert_found(self, bug, only, *findings):
+        """By what it breaks, and not by a run that failed."""
         folder = self.build(bug)
         code, output = chaos(folder / "build/bin", "--seconds", 15, "--seed", SEED, "--only", only, "--dir",
                              folder / "chaos")
         print(output)
         self.assertEqual(code, 1, "the bug was not found")
+        broken = [line for line in output.splitlines() if line.startswith("BROKEN")]
+        self.assertTrue([line for line in broken if any(finding in line for finding in findings)],
+                        f"none of {findings}")
 
     def test_no_decision_row(self):
-        self.assert_found("no-decision", "kill transactions")
+        self.assert_found("no-decision", "kill transactions", HALF)
 
     def test_a_reply_ahead_of_the_commit(self):
-        self.assert_found("reply-before-commit", "kill transactions")
+        self.assert_found("reply-before-commit", "kill transactions", "lost", "not_found")
 
     def test_no_fence(self):
-        self.assert_found("no-fence", "stop transactions")
+        self.assert_found("no-fence", "stop transactions", HALF)
 
     def test_a_request_sent_again_is_applied_again(self):
-        self.assert_found("applied-again", "kill transactions")
+        self.assert_found("applied-again", "kill transactions", "missing or there twice", "its last row says")
 
 
 class CheckerTest(unittest.TestCase):
