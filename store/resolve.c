@@ -211,6 +211,7 @@ int florin_store_resolve(florin_store_t *self, florin_resolved_t *resolved, flor
     for (size_t i = 0; i < look.count; i++) /* one from the future: its clock was set back */
         if (look.prepared[i].age_ms < 0 || look.prepared[i].age_ms >= young_ms)
             end(self, &look.prepared[i], &look, resolved);
+    resolved->partial = look.open != florin_store_all_shards(self);
     return 0;
 }
 

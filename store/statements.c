@@ -178,13 +178,14 @@ const florin_statement_text_t florin_statements[FLORIN_SQL_COUNT] = {
               " RETURNING accounts.id, accounts.timestamp_last, accounts.credit_limit)"
               " INSERT INTO credit_limits (account_id, timestamp, credit_limit)"
               " SELECT id, timestamp_last, credit_limit FROM changed"),
-    /* By that very transaction: another one may have written the row with the same timestamp. The
-     * lock is written to the log: a commit after it waits for standbys as the first one did. */
+    /* By that very transaction: another one may have written the row with the same timestamp,
+     * though an account, which others change soon, only where it was imported with it. The lock is
+     * written to the log: a commit after it waits for standbys as the first one did. */
     STATEMENT(WAS_WRITTEN, SHARD, "was_written",
               "SELECT EXISTS (SELECT FROM transfers WHERE id = $1::uuid AND timestamp = $2::bigint"
               " AND " BY_TRANSACTION_3 " FOR UPDATE)"
               " OR EXISTS (SELECT FROM accounts WHERE id = $1::uuid AND timestamp = $2::bigint"
-              " AND " BY_TRANSACTION_3 " FOR UPDATE)"
+              " AND (flags & 16 = 0 OR " BY_TRANSACTION_3 ") FOR UPDATE)"
               " OR EXISTS (SELECT FROM pending_transfers WHERE id = $1::uuid"
               " AND resolved_at = $2::bigint AND " BY_TRANSACTION_3 " FOR UPDATE)"
               " OR EXISTS (SELECT FROM credit_limits WHERE account_id = $1::uuid"
@@ -212,9 +213,10 @@ const florin_statement_text_t florin_statements[FLORIN_SQL_COUNT] = {
               " (extract(epoch FROM clock_timestamp() - prepared) * 1000)::bigint"
               " FROM pg_prepared_xacts WHERE database = current_database() AND gid LIKE 'florin:%'"
               " ORDER BY prepared"),
-    /* What is committed before it is on the standbys when its own commit, which waits for them and
-     * has the lock to write, is confirmed. */
-    STATEMENT(AWAIT_STANDBY, SHARD, "await_standby", "SELECT FROM shard_identity FOR UPDATE"),
+    /* Writes to the log alone: when its commit is confirmed, which waits for standbys, what was
+     * committed before is there, too. */
+    STATEMENT(AWAIT_STANDBY, SHARD, "await_standby",
+              "SELECT pg_logical_emit_message(true, 'florin', '')"),
 
     STATEMENT(SHARDS_LIST, ADMIN, "shards_list",
               "SELECT conninfo, (SELECT count(*) FROM slots WHERE slots.shard = shards.shard),"

@@ -187,7 +187,8 @@ int florin_store_windows(florin_store_t *self, const florin_window_limit_t *limi
 typedef struct {
     size_t committed;
     size_t rolled_back;
-    size_t waiting; /* for a home shard that cannot be asked */
+    size_t waiting; /* for a home shard that cannot be asked, or one that no worker has named */
+    bool partial;   /* some shards could not be looked at: more may wait there */
 } florin_resolved_t;
 
 /* Ends prepared transactions whose coordinator is dead, or has had them for longer than

@@ -168,8 +168,8 @@ static bool write_and_prepare(florin_batch_t *self, size_t home)
 typedef enum { VERDICT_NO, VERDICT_YES, VERDICT_UNKNOWN } verdict_t;
 
 /* The first row that the batch writes on its only shard, and the transaction that does: it is there
- * if and only if the batch committed. A row that was changed since says no, and the batch is tried
- * again, which finds out the rest. */
+ * only if the batch committed. An imported account that was changed since says no: then the batch
+ * is tried again, and finds it there. */
 static void first_row(const florin_part_t *part, florin_params_t *params)
 {
     if (part->rows_count > 0) {
@@ -290,21 +290,20 @@ static verdict_t decide(florin_batch_t *self, size_t home)
 
 /* ----------------------------------------------------------------------------- the second phase */
 
-static bool await_standby(florin_session_t *session, uint64_t deadline_ms)
+static void add_await(florin_session_t *session, size_t shard, void *arg)
 {
-    florin_session_begin(session);
+    (void)shard, (void)arg;
     florin_session_call(session, FLORIN_SQL_AWAIT_STANDBY, NULL);
-    florin_session_sync(session);
-    return florin_session_finish(session, deadline_ms, NULL) == 0;
 }
 
-/* A name that does not exist is confirmed, too: after the decision only a commit ends it. But who
- * ended it may not have waited for a standby. */
-static bool is_confirmed(florin_session_t *session, uint64_t deadline_ms)
+/* Shards where a name does not exist have confirmed, too: after the decision only a commit ends it.
+ * But who ended it may not have waited for a standby. Others may have used up the time. */
+static florin_shards_t confirm_ended(florin_store_t *store, florin_shards_t ended,
+                                     uint64_t deadline_ms)
 {
-    if (session->fault == FLORIN_FAULT_NONE)
-        return true;
-    return strcmp(session->sqlstate, "42704") == 0 && await_standby(session, deadline_ms);
+    uint64_t least_ms = florin_clock_ms() + store->timeouts.lock_timeout_ms;
+    return florin_store_round(store, ended, add_await, NULL,
+                              deadline_ms > least_ms ? deadline_ms : least_ms);
 }
 
 /* One round of COMMIT PREPARED on `shards`; returns those that have not confirmed it. */
@@ -312,7 +311,7 @@ static florin_shards_t commit_prepared(florin_batch_t *self, florin_shards_t sha
                                        uint64_t deadline_ms)
 {
     florin_store_t *store = self->store;
-    florin_shards_t asked = 0, open = shards;
+    florin_shards_t asked = 0, ended = 0, open = shards;
     for (size_t i = 0; i < store->shards_count; i++) {
         if (!florin_shards_has(shards, i))
             continue;
@@ -326,10 +325,15 @@ static florin_shards_t commit_prepared(florin_batch_t *self, florin_shards_t sha
         asked |= florin_shards_of(i);
     }
     florin_store_wait(store, asked, deadline_ms);
-    for (size_t i = 0; i < store->shards_count; i++)
-        if (florin_shards_has(asked, i) && is_confirmed(&store->shards[i], deadline_ms))
+    for (size_t i = 0; i < store->shards_count; i++) {
+        if (!florin_shards_has(asked, i))
+            continue;
+        if (store->shards[i].fault == FLORIN_FAULT_NONE)
             open &= ~florin_shards_of(i);
-    return open;
+        else if (strcmp(store->shards[i].sqlstate, "42704") == 0)
+            ended |= florin_shards_of(i);
+    }
+    return ended ? open & ~confirm_ended(store, ended, deadline_ms) : open;
 }
 
 /* Nobody is told of a success that a read would not see: a shard that does not confirm in time

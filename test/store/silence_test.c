@@ -224,6 +224,22 @@ static void test_no_decision_is_forgotten_ahead_of_a_standby(void **state)
         assert_true(florin_clock_ms() < end);
 }
 
+/* A server that fell shows what it has replayed, and its standby may lack. */
+static void test_a_new_session_waits_for_the_standby(void **state)
+{
+    (void)state;
+    florin_store_t *other = open_store();
+    florin_account_t found;
+    florin_error_t error;
+    size_t count;
+    set_standbys(0, "nobody");
+    assert_int_not_equal(
+        florin_store_lookup_accounts(other, &accounts[0], 1, &found, &count, &error), 0);
+    set_standbys(0, "");
+    florin_store_destroy(&other);
+    assert_int_equal(look_at(store, accounts[0]).code, account(accounts[0]).code);
+}
+
 /* As a server does that fell, and replayed the commit that was not confirmed. */
 static void commit_ahead(void *first)
 {
@@ -291,6 +307,7 @@ int main(void)
         cmocka_unit_test(test_what_is_on_no_standby_is_not_there),
         cmocka_unit_test(test_no_second_phase_ends_without_its_standby),
         cmocka_unit_test(test_no_decision_is_forgotten_ahead_of_a_standby),
+        cmocka_unit_test(test_a_new_session_waits_for_the_standby),
         cmocka_unit_test(test_a_second_phase_that_was_done_waits_for_the_standby),
     };
     return cmocka_run_group_tests(tests, start, stop);
