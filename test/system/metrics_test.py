@@ -3,6 +3,7 @@ accepts, and it says what has happened."""
 import json
 import socket
 import subprocess
+import time
 import urllib.error
 import urllib.request
 
@@ -68,6 +69,7 @@ class MetricsTest(SystemTest):
                     self.workers("transactions", "florin_worker_batch_events_sum"))
 
         before, batches_before, risk_before, events_before = seen()
+        time.sleep(0.5)  # a broker copies its counts four times a second
         replied_before = self.cluster.scrape("broker-1")[replied]
         for number in range(10, 17):
             self.client.pay(number, ADA, BOB, 1)

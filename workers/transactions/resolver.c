@@ -23,7 +23,8 @@ struct florin_resolver {
     bool runs;
     florin_metric_t *committed, *rolled_back, *waiting;
     uint64_t forget_ms; /* when to forget decisions next; florin_clock_ms */
-    bool failing;       /* the last pass failed, which was said */
+    bool sees_all;      /* the last pass looked at all shards */
+    size_t waits;       /* as the metric says */
 };
 
 static void count(florin_resolver_t *self, florin_metrics_t *metrics)
@@ -38,18 +39,32 @@ static void count(florin_resolver_t *self, florin_metrics_t *metrics)
                              "Prepared transactions in doubt whose home shard is away.", NULL);
 }
 
-/* False when nothing is known: what waits is then as it was. */
+/* What is not known in full is said once. */
+static void tell(florin_resolver_t *self, bool known, const char *why)
+{
+    if (!known && self->sees_all)
+        florin_log(FLORIN_LOG_WARN, "resolve_incomplete",
+                   "prepared transactions in doubt cannot be looked for everywhere: %s", why);
+    self->sees_all = known;
+}
+
+/* While some shards cannot be looked at, what is known to wait there waits on. */
+static void set_waiting(florin_resolver_t *self, const florin_resolved_t *resolved)
+{
+    if (!resolved->partial || resolved->waiting > self->waits)
+        self->waits = resolved->waiting;
+    florin_metric_set(self->waiting, self->waits);
+}
+
 static bool resolve(florin_resolver_t *self)
 {
     florin_resolved_t resolved;
     florin_error_t error = {0};
-    bool failed = florin_store_resolve(self->store, &resolved, &error) != 0;
-    if (failed && !self->failing)
-        florin_log(FLORIN_LOG_WARN, "resolve_failed",
-                   "prepared transactions in doubt cannot be looked for now: %s", error.message);
-    self->failing = failed;
-    if (failed)
+    if (florin_store_resolve(self->store, &resolved, &error)) {
+        tell(self, false, error.message);
         return false;
+    }
+    tell(self, !resolved.partial, "not all shards answer");
     if (resolved.committed + resolved.rolled_back > 0)
         florin_log(
             FLORIN_LOG_WARN, "resolved",
@@ -58,7 +73,7 @@ static bool resolve(florin_resolver_t *self)
             resolved.committed, resolved.rolled_back, resolved.waiting);
     florin_metric_add(self->committed, (int64_t)resolved.committed);
     florin_metric_add(self->rolled_back, (int64_t)resolved.rolled_back);
-    florin_metric_set(self->waiting, resolved.waiting);
+    set_waiting(self, &resolved);
     return true;
 }
 
@@ -88,6 +103,7 @@ int florin_resolver_new(const florin_config_t *config, florin_metrics_t *metrics
     *resolver = self;
     if (!self)
         return florin_error_set(error, FLORIN_ERROR_MEMORY, "no memory for a resolver");
+    self->sees_all = true;
     self->end_fd = eventfd(0, EFD_CLOEXEC);
     count(self, metrics);
     int code = florin_storage_beside(config, CONNECT_MS_MAX, STATEMENT_MS_MAX, metrics,
