@@ -57,15 +57,25 @@ static void fails_over_when_silent(void **state)
     assert_int_equal(ending.calls, 1);
 }
 
-/* Answers everything, in a process of its own that can be stopped, and ends with the test. */
+/* Answers everything, in a process of its own that can be stopped, and ends with the test. It
+ * listens when this returns. */
 static pid_t answer_in_a_process(const char *endpoint)
 {
+    int listens[2];
+    char byte = 0;
+    assert_int_equal(pipe(listens), 0);
     pid_t pid = fork();
-    if (pid != 0)
+    if (pid != 0) {
+        (void)close(listens[1]);
+        assert_int_equal(read(listens[0], &byte, 1), 1);
+        (void)close(listens[0]);
         return pid;
+    }
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     fake_broker_t broker = {0};
     fake_broker_start(&broker, endpoint, NULL);
+    if (write(listens[1], &byte, 1) != 1)
+        _exit(1);
     zmq_pollitem_t item = {.socket = broker.socket, .events = ZMQ_POLLIN};
     for (fake_request_t request; zmq_poll(&item, 1, -1) == 1;)
         if (fake_broker_receive(&broker, &request))
