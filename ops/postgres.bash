@@ -121,7 +121,8 @@ SETTINGS
 }
 
 superuser() { # SHARD [ARG...]: psql as one; a frozen server never answers
-    timeout "$START_S" psql -XqAt -v ON_ERROR_STOP=1 -h "$sockets" -p $((5432 + $1)) -U postgres -d postgres "${@:2}"
+    timeout "$START_S" psql -XqAt -v ON_ERROR_STOP=1 -h "$sockets" -p $((5432 + $1)) -U postgres \
+        -d postgres "${@:2}"
 }
 
 # Ready, or not running any more.
