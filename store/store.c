@@ -175,8 +175,7 @@ int florin_store_open_shard(florin_store_t *self, size_t shard, florin_error_t *
         return result;
     florin_session_begin(session);
     florin_session_call(session, FLORIN_SQL_IDENTITY, NULL);
-    /* A server that fell has replayed commits that its standby may lack: nobody sees them before.
-     */
+    /* A server that fell has replayed what its standby may lack: nobody sees that before. */
     florin_session_call(session, FLORIN_SQL_AWAIT_STANDBY, NULL);
     florin_session_sync(session);
     result = florin_session_finish(session, florin_store_deadline(self), error);

@@ -415,12 +415,9 @@ static void test_a_post_fails_alone_when_what_it_posts_is_away(void **state)
 
 static void lose_shard_2(void *first)
 {
-    if (!*(bool *)first)
+    if (!first_time(first))
         return;
-    *(bool *)first = false;
-    uint64_t end = florin_clock_ms() + DEADLINE_MS;
-    while (strcmp(servers_command(2, "florin", "SELECT count(*) FROM pg_prepared_xacts"), "1") != 0)
-        assert_true(florin_clock_ms() < end);
+    servers_await(servers_shard(2), "SELECT count(*) FROM pg_prepared_xacts", "1");
     take_away(2);
 }
 

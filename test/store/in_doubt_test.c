@@ -17,7 +17,7 @@
 #include "test/store/support/books.h"
 #include "test/store/support/servers.h"
 
-enum { SHARDS = 3, DEADLINE_MS = 20000, LATE_MS = 2000, FOR_EVER_MS = 3600000 };
+enum { SHARDS = 3, LATE_MS = 2000, FOR_EVER_MS = 3600000 };
 
 #define COUNT_OURS "SELECT count(*) FROM pg_prepared_xacts WHERE database = current_database()"
 /* Older than what is let be for its youth. */
@@ -32,16 +32,6 @@ enum { SHARDS = 3, DEADLINE_MS = 20000, LATE_MS = 2000, FOR_EVER_MS = 3600000 };
 static florin_ledger_t *ledger;
 static florin_store_t *coordinator, *resolver;
 static uint64_t used = 1000;
-
-static void await(size_t shard, const char *count, const char *expected)
-{
-    uint64_t end = florin_clock_ms() + DEADLINE_MS;
-    while (strcmp(servers_ask(servers_shard(shard), count), expected) != 0) {
-        if (florin_clock_ms() >= end)
-            fail_msg("%s is not %s", count, expected);
-        nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
-    }
-}
 
 /* One with the times that a worker's resolver has. */
 static florin_store_t *open_resolver(uint32_t in_doubt_after_ms)
@@ -83,18 +73,18 @@ static int pay_while(void (*happens)(void *pending), florin_id_t id)
     return result;
 }
 
-static bool first_time(void *pending)
+/* Only then, and when what it has prepared is too old to be let be for its youth. */
+static bool first_time_and_old(void *pending)
 {
-    bool first = *(bool *)pending;
-    *(bool *)pending = false;
-    if (first)
-        await(1, COUNT_OLD, "1");
-    return first;
+    if (!first_time(pending))
+        return false;
+    servers_await(servers_shard(1), COUNT_OLD, "1");
+    return true;
 }
 
 static void look_patiently(void *pending)
 {
-    if (!first_time(pending))
+    if (!first_time_and_old(pending))
         return;
     florin_resolved_t resolved = resolve();
     assert_int_equal(resolved.committed + resolved.rolled_back + resolved.waiting, 0);
@@ -111,7 +101,7 @@ static void test_a_slow_coordinator_that_lives_is_let_be(void **state)
 
 static void lose_patience(void *pending)
 {
-    if (!first_time(pending))
+    if (!first_time_and_old(pending))
         return;
     florin_store_t *patient = resolver;
     resolver = open_resolver(0);
@@ -137,7 +127,7 @@ static void test_one_that_takes_too_long_is_fenced_off(void **state)
 
 static void lose_home_session(void *pending)
 {
-    if (!first_time(pending))
+    if (!first_time_and_old(pending))
         return;
     assert_string_equal(servers_ask(servers_shard(0), END_HOLDERS), "1");
     assert_int_equal(resolve().rolled_back, 1);
@@ -161,14 +151,13 @@ static florin_transfer_event_t twice, once;
 
 static void write_it_meanwhile(void *pending)
 {
-    if (!*(bool *)pending)
+    if (!first_time(pending))
         return;
-    *(bool *)pending = false;
-    await(0,
-          "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'florin'"
-          " AND pid IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory')"
-          " AND (state = 'idle in transaction' OR wait_event = 'PgSleep')",
-          "1");
+    servers_await(servers_shard(0),
+                  "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'florin'"
+                  " AND pid IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory')"
+                  " AND (state = 'idle in transaction' OR wait_event = 'PgSleep')",
+                  "1");
     assert_string_equal(servers_ask(servers_shard(0), END_HOLDERS), "1");
     florin_store_t *other = open_store();
     florin_ledger_t *books = florin_ledger_new();
@@ -229,7 +218,7 @@ static void test_another_batchs_row_is_no_commit(void **state)
 static void die(void *pending)
 {
     (void)pending;
-    await(1, COUNT_OURS, "1");
+    servers_await(servers_shard(1), COUNT_OURS, "1");
     (void)raise(SIGKILL);
 }
 
@@ -276,7 +265,7 @@ static void test_a_home_that_is_away_is_waited_for(void **state)
     (void)state;
     die_of_a_payment(id_on(0, ++used));
     servers_signal(0, SIGKILL);
-    await(1, COUNT_OLD, "1");
+    servers_await(servers_shard(1), COUNT_OLD, "1");
     for (unsigned pass = 0; pass < 3; pass++)
         assert_int_equal(resolve().waiting, 1);
     assert_string_equal(servers_ask(servers_shard(1), COUNT_OURS), "1");

@@ -18,6 +18,8 @@
 #include "test/store/support/books.h"
 #include "test/store/support/servers.h"
 
+#define COUNT_PREPARED "SELECT count(*) FROM pg_prepared_xacts"
+
 enum { SHARDS = 2, DEADLINE_MS = 20000, TIMEOUT_MS = 500, CONNECT_MS = 1500 };
 
 #define BATCH "00000000-0000-0000-0000-00000000ba7c"
@@ -178,7 +180,7 @@ static void test_what_is_on_no_standby_is_not_there(void **state)
 
 static const char *prepared(void)
 {
-    return servers_ask(servers_shard(1), "SELECT count(*) FROM pg_prepared_xacts");
+    return servers_ask(servers_shard(1), COUNT_PREPARED);
 }
 
 /* Else its decision would be forgotten, and the standby, promoted, would roll it back. */
@@ -244,12 +246,9 @@ static void test_a_new_session_waits_for_the_standby(void **state)
 static void commit_ahead(void *first)
 {
     char sql[128];
-    if (!*(bool *)first)
+    if (!first_time(first))
         return;
-    *(bool *)first = false;
-    uint64_t end = florin_clock_ms() + DEADLINE_MS;
-    while (strcmp(prepared(), "1") != 0)
-        assert_true(florin_clock_ms() < end);
+    servers_await(servers_shard(1), COUNT_PREPARED, "1");
     snprintf(sql, sizeof sql, "COMMIT PREPARED '%s'",
              servers_ask(servers_shard(1), "SELECT gid FROM pg_prepared_xacts"));
     servers_ask(servers_shard(1), sql);

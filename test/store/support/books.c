@@ -104,6 +104,13 @@ int try_create(florin_store_t *store, florin_ledger_t *ledger, florin_transfer_e
     return result != 0 ? result : outcome.result;
 }
 
+bool first_time(void *pending)
+{
+    bool first = *(bool *)pending;
+    *(bool *)pending = false;
+    return first;
+}
+
 florin_account_t look_at(florin_store_t *store, florin_id_t id)
 {
     florin_error_t error = {0};

@@ -29,6 +29,10 @@ void create(florin_store_t *store, florin_ledger_t *ledger, const florin_transfe
 int try_open(florin_store_t *store, florin_ledger_t *ledger, florin_account_t event);
 int try_create(florin_store_t *store, florin_ledger_t *ledger, florin_transfer_event_t event);
 
+/* For what is to happen in a batch's first try alone: true once, when the bool that it points to is
+ * true, and sets that to false. */
+bool first_time(void *pending);
+
 /* An account as stored; fails the test when it is not there. */
 florin_account_t look_at(florin_store_t *store, florin_id_t id);
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lib/clock.h"
@@ -15,6 +16,7 @@
 #define COMMAND_BYTES  512
 #define CONNINFO_BYTES 512
 #define SERVERS_MAX    8
+#define AWAIT_MS       20000
 
 static char folder[64];
 static char control[CONNINFO_BYTES], shards[SERVERS_MAX][CONNINFO_BYTES];
@@ -191,6 +193,16 @@ const char *servers_ask(const char *conninfo, const char *sql)
     PQclear(result);
     PQfinish(pg);
     return value;
+}
+
+void servers_await(const char *conninfo, const char *sql, const char *expected)
+{
+    uint64_t end = florin_clock_ms() + AWAIT_MS;
+    while (strcmp(servers_ask(conninfo, sql), expected) != 0) {
+        if (florin_clock_ms() >= end)
+            fail(sql);
+        nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+    }
 }
 
 const char *servers_command(size_t shard, const char *database, const char *sql)

@@ -26,7 +26,9 @@ void servers_again(void);
 /* One value, as text, in a buffer that the next call overwrites; "" for no row. Ends the test when
  * the statement fails. */
 const char *servers_ask(const char *conninfo, const char *sql);
-/* The same as superuser, in a database of one of the servers. */
+/* Asks until that is the value; ends the test, and says what was asked, after 20 s. */
+void servers_await(const char *conninfo, const char *sql, const char *expected);
+/* As servers_ask, by the superuser, in a database of one of the servers. */
 const char *servers_command(size_t shard, const char *database, const char *sql);
 
 #endif
