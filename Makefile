@@ -73,7 +73,7 @@ CLIENT_O := $(call objects,client/*.c) $(PROTO_O) $(filter-out %/metrics_http.o,
 $(LIB):    $(LIB_O)
 $(PROTO):  $(PROTO_O)
 $(LEDGER): $(call objects,ledger/*.c)
-$(STORE):  $(call objects,store/*.c)
+$(STORE):  $(call objects,store/*.c store/*/*.c)
 $(BROKER): $(filter-out $(BROKER_MAIN),$(call objects,broker/*.c))
 $(WORKER): $(call objects,workers/runtime/*.c)
 $(CLIENT): $(CLIENT_O)

@@ -39,7 +39,7 @@ struct florin_store {
     void (*meanwhile)(void *arg); /* NULL: nothing to do while a batch is written */
     void *meanwhile_arg;
 
-    uint64_t look_locked_until_ms[FLORIN_SHARDS_MAX]; /* batch_locked.c */
+    uint64_t look_locked_until_ms[FLORIN_SHARDS_MAX]; /* batch/kept.c */
 
     uint64_t looks; /* how often it was looked what is prepared */
     /* When the log last said that a home shard is away; 0 when it has answered since. The last is

@@ -2,7 +2,7 @@
 #ifndef FLORIN_OPS_ADMIN_H
 #define FLORIN_OPS_ADMIN_H
 
-#include "store/admin.h"
+#include "store/admin/admin.h"
 
 /* Exit codes. */
 enum { ADMIN_DONE = 0, ADMIN_FAILED = 1, ADMIN_USAGE = 2, ADMIN_NOT_VERIFIED = 2 };

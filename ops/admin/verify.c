@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "ops/admin/admin.h"
-#include "store/verify.h"
+#include "store/admin/verify.h"
 
 #define SHOW_MAX      100000
 #define TIMEOUT_MAX_S (7 * 24 * 3600)

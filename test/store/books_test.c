@@ -9,7 +9,7 @@
 
 #include "lib/clock.h"
 #include "lib/id.h"
-#include "store/admin.h"
+#include "store/admin/admin.h"
 #include "test/store/support/books.h"
 #include "test/store/support/servers.h"
 

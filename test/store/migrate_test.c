@@ -10,7 +10,7 @@
 /* cmocka wants those above first. */
 #include <cmocka.h>
 
-#include "store/admin.h"
+#include "store/admin/admin.h"
 #include "store/statements.h"
 #include "test/store/support/servers.h"
 

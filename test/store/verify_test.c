@@ -12,7 +12,7 @@
 
 #include "lib/clock.h"
 #include "lib/id.h"
-#include "store/verify.h"
+#include "store/admin/verify.h"
 #include "test/store/support/books.h"
 #include "test/store/support/servers.h"
 

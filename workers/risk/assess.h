@@ -9,7 +9,7 @@
 #ifndef FLORIN_ASSESS_H
 #define FLORIN_ASSESS_H
 
-#include "store/rules.h"
+#include "store/read/rules.h"
 
 typedef enum {
     FLORIN_RISK_APPROVE = 1, /* as on the wire */

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "lib/clock.h"
-#include "store/admin.h"
+#include "store/admin/admin.h"
 
 #define COMMAND_BYTES  512
 #define CONNINFO_BYTES 512

@@ -1,98 +1,15 @@
-/* The first half of a try: which ids lie where, lock and read them, load the ledger. */
-#include <stdlib.h>
+#include "store/batch/lock.h"
+
 #include <string.h>
 
 #include "lib/clock.h"
-#include "store/batch.h"
+#include "store/batch/kept.h"
 #include "store/windows.h"
-
-/* Counts an id, and once there is an array for it, keeps it. Ids that no row can have are for the
- * ledger to refuse. */
-static void take_id(florin_id_t *ids, size_t *count, florin_id_t id)
-{
-    if (ids)
-        ids[*count] = id;
-    ++*count;
-}
-
-static void take_account(florin_batch_t *self, florin_id_t id)
-{
-    if (id == 0)
-        return;
-    size_t shard = florin_store_shard_of(self->store, id);
-    florin_part_t *part = &self->parts[shard];
-    self->touched |= florin_shards_of(shard);
-    take_id(part->account_ids, &part->account_ids_count, id);
-}
-
-void florin_batch_take_transfer(florin_batch_t *self, size_t shard, florin_id_t id)
-{
-    florin_part_t *part = &self->parts[shard];
-    if (id == 0)
-        return;
-    self->touched |= florin_shards_of(shard);
-    take_id(part->transfer_ids, &part->transfer_ids_count, id);
-}
-
-static void take_event(florin_batch_t *self, florin_store_request_t *request, size_t index,
-                       void *arg)
-{
-    (void)request, (void)arg;
-    const florin_sides_t sides = florin_batch_accounts(self, index);
-    take_account(self, sides.debit);
-    take_account(self, sides.credit);
-    if (self->kind->take)
-        self->kind->take(self, index);
-}
-
-static void take_limit(florin_batch_t *self, const florin_window_limit_t *limit)
-{
-    size_t shard = florin_store_shard_of(self->store, limit->account_id);
-    florin_part_t *part = &self->parts[shard];
-    if (!florin_shards_has(self->touched, shard))
-        return; /* its request is out of this try */
-    if (part->limits)
-        part->limits[part->limits_count] = limit;
-    part->limits_count++;
-}
-
-/* One pass over all that lives. */
-static void take_all(florin_batch_t *self)
-{
-    florin_batch_each(self, take_event, NULL);
-    for (size_t i = 0; i < self->limits_count; i++)
-        take_limit(self, &self->limits[i]);
-}
 
 /* ------------------------------------------------------------------------------ what is left out
  *
  * A post or a void may leave its accounts to the pending transfer. That one never changes once it
  * is there, so it can be read ahead, without locks. */
-
-static bool leaves_out(const florin_transfer_t *transfer)
-{
-    return transfer->pending_id != 0 &&
-           (transfer->debit_account_id == 0 || transfer->credit_account_id == 0);
-}
-
-florin_sides_t florin_batch_sides(const florin_batch_t *self, size_t index)
-{
-    const florin_transfer_t *transfer = &self->transfers[index].transfer;
-    florin_sides_t sides = {transfer->debit_account_id, transfer->credit_account_id};
-    if (self->sides && sides.debit == 0)
-        sides.debit = self->sides[index].debit;
-    if (self->sides && sides.credit == 0)
-        sides.credit = self->sides[index].credit;
-    return sides;
-}
-
-static size_t events_count(const florin_batch_t *self)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < self->requests_count; i++)
-        count += self->requests[i].events_count;
-    return count;
-}
 
 /* The pending transfers to read, by shard. */
 typedef struct {
@@ -113,13 +30,13 @@ static void add_wanted(florin_session_t *session, size_t shard, void *arg)
     florin_session_call(session, FLORIN_SQL_PENDING_ACCOUNTS, &params);
 }
 
-static void want_one(florin_batch_t *self, florin_store_request_t *request, size_t event, void *arg)
+static void want_one(florin_plan_t *self, florin_store_request_t *request, size_t event, void *arg)
 {
     (void)request;
     wanted_t *wanted = arg;
     florin_id_t id = self->transfers[event].transfer.pending_id;
     size_t shard = florin_store_shard_of(self->store, id);
-    if (!leaves_out(&self->transfers[event].transfer))
+    if (!florin_plan_leaves_out(&self->transfers[event].transfer))
         return;
     if (!wanted->ids[shard])
         wanted->ids[shard] =
@@ -133,12 +50,13 @@ static void want_one(florin_batch_t *self, florin_store_request_t *request, size
 }
 
 /* One that is not there yet may be made by this very batch: its own event names its accounts. */
-static void read_sides(florin_batch_t *self, florin_shards_t shards, size_t count)
+static void read_sides(florin_plan_t *self, florin_shards_t shards, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         florin_id_t id = self->transfers[i].transfer.pending_id;
         size_t shard = florin_store_shard_of(self->store, id);
-        if (!leaves_out(&self->transfers[i].transfer) || !florin_shards_has(shards, shard))
+        if (!florin_plan_leaves_out(&self->transfers[i].transfer) ||
+            !florin_shards_has(shards, shard))
             continue;
         const PGresult *rows = florin_session_result(&self->store->shards[shard], 0);
         int row = florin_row_find(rows, id);
@@ -147,36 +65,23 @@ static void read_sides(florin_batch_t *self, florin_shards_t shards, size_t coun
     }
 }
 
-void florin_batch_learn_sides(florin_batch_t *self, size_t first, size_t count)
-{
-    for (size_t i = first; self->sides && i < first + count; i++) {
-        const florin_transfer_t *transfer = &self->transfers[i].transfer;
-        const florin_entry_t *pending =
-            leaves_out(transfer) ? florin_ledger_find_transfer(self->ledger, transfer->pending_id)
-                                 : NULL;
-        if (pending)
-            self->sides[i] = (florin_sides_t){pending->transfer.debit_account_id,
-                                              pending->transfer.credit_account_id};
-    }
-}
-
 /* One by one, to fail only the requests of those that do not answer. */
-static void find_silent(florin_batch_t *self, wanted_t *wanted)
+static void find_silent(florin_plan_t *self, wanted_t *wanted)
 {
     for (size_t i = 0; i < self->store->shards_count; i++) {
         florin_error_t error;
         if (florin_shards_has(wanted->shards, i) &&
             florin_store_read(self->store, florin_shards_of(i), add_wanted, wanted, &error) != 0)
-            florin_batch_fail(self, florin_shards_of(i), &error);
+            florin_plan_fail(self, florin_shards_of(i), &error);
     }
 }
 
 /* False when a shard did not answer: its requests have their error. */
-static bool read_ahead(florin_batch_t *self)
+static bool read_ahead(florin_plan_t *self)
 {
-    wanted_t wanted = {.arena = self->store->arena, .events_count = events_count(self)};
+    wanted_t wanted = {.arena = self->store->arena, .events_count = florin_plan_events(self)};
     if (self->transfers)
-        florin_batch_each(self, want_one, &wanted);
+        florin_plan_each(self, want_one, &wanted);
     if (!wanted.no_memory && !wanted.shards)
         return true;
     if (!wanted.no_memory)
@@ -184,7 +89,7 @@ static bool read_ahead(florin_batch_t *self)
     if (!self->sides) {
         florin_error_t error;
         florin_error_set(&error, FLORIN_ERROR_MEMORY, "no memory to read pending transfers");
-        florin_batch_fail(self, ~(florin_shards_t)0, &error);
+        florin_plan_fail(self, ~(florin_shards_t)0, &error);
         return false;
     }
     if (florin_store_read(self->store, wanted.shards, add_wanted, &wanted, &self->conflict) != 0) {
@@ -198,54 +103,8 @@ static bool read_ahead(florin_batch_t *self)
 /* ------------------------------------------------------------------------------------- the reads
  */
 
-static int compare_ids(const void *one, const void *other)
-{
-    florin_id_t a = *(const florin_id_t *)one, b = *(const florin_id_t *)other;
-    return (a > b) - (a < b);
-}
-
-/* Ascending, each once; returns how many are left. */
-static size_t sort_ids(florin_id_t *ids, size_t count)
-{
-    size_t kept = 0;
-    qsort(ids, count, sizeof *ids, compare_ids);
-    for (size_t i = 0; i < count; i++)
-        if (kept == 0 || ids[kept - 1] != ids[i])
-            ids[kept++] = ids[i];
-    return kept;
-}
-
-/* Counts, makes the arrays, fills and sorts them. */
-static bool plan(florin_batch_t *self)
-{
-    florin_arena_t *arena = self->store->arena;
-    take_all(self);
-    for (size_t i = 0; i < self->store->shards_count; i++) {
-        florin_part_t *part = &self->parts[i];
-        if (!florin_shards_has(self->touched, i))
-            continue;
-        part->account_ids =
-            florin_arena_calloc(arena, part->account_ids_count + 1, sizeof *part->account_ids);
-        part->transfer_ids =
-            florin_arena_calloc(arena, part->transfer_ids_count + 1, sizeof *part->transfer_ids);
-        part->limits = florin_arena_calloc(arena, part->limits_count + 1, sizeof *part->limits);
-        if (!part->account_ids || !part->transfer_ids || !part->limits)
-            return false;
-        part->account_ids_count = part->transfer_ids_count = part->limits_count = 0;
-    }
-    take_all(self);
-    for (size_t i = 0; i < self->store->shards_count; i++) {
-        florin_part_t *part = &self->parts[i];
-        if (!florin_shards_has(self->touched, i))
-            continue;
-        part->account_ids_count = sort_ids(part->account_ids, part->account_ids_count);
-        part->transfer_ids_count = sort_ids(part->transfer_ids, part->transfer_ids_count);
-    }
-    return true;
-}
-
 /* The sessions come first: a shard that is away is found out before anything is locked. */
-static bool open_sessions(florin_batch_t *self)
+static bool open_sessions(florin_plan_t *self)
 {
     bool all = true;
     for (size_t i = 0; i < self->store->shards_count; i++) {
@@ -253,13 +112,13 @@ static bool open_sessions(florin_batch_t *self)
         if (!florin_shards_has(self->touched, i) ||
             florin_store_open_shard(self->store, i, &error) == 0)
             continue;
-        florin_batch_fail(self, florin_shards_of(i), &error);
+        florin_plan_fail(self, florin_shards_of(i), &error);
         all = false;
     }
     return all;
 }
 
-static bool looks_for_overdue(const florin_batch_t *self)
+static bool looks_for_overdue(const florin_plan_t *self)
 {
     return self->transfers && !self->swept && !self->dry;
 }
@@ -267,7 +126,7 @@ static bool looks_for_overdue(const florin_batch_t *self)
 /* One round: begin, hold, lock, and read what must be read under the locks. Each statement sees
  * all that was committed before it got its locks, and whoever asks for the hold later waits for
  * the end of this transaction. */
-static void add_reads(florin_batch_t *self, size_t shard)
+static void add_reads(florin_plan_t *self, size_t shard)
 {
     florin_session_t *session = &self->store->shards[shard];
     florin_part_t *part = &self->parts[shard];
@@ -304,7 +163,7 @@ static void add_reads(florin_batch_t *self, size_t shard)
     part->state = FLORIN_PART_OPEN;
 }
 
-static void load_accounts(florin_batch_t *self, const PGresult *rows)
+static void load_accounts(florin_plan_t *self, const PGresult *rows)
 {
     for (int i = 0; i < PQntuples(rows); i++) {
         florin_account_t account;
@@ -315,7 +174,7 @@ static void load_accounts(florin_batch_t *self, const PGresult *rows)
 
 /* What posts or voids a pending transfer may inherit its reference. It is written in another round,
  * which begins with freeing these rows. */
-static bool keep_reference(florin_batch_t *self, florin_transfer_t *transfer)
+static bool keep_reference(florin_plan_t *self, florin_transfer_t *transfer)
 {
     if (!(transfer->flags & FLORIN_TRANSFER_FLAG_PENDING) || transfer->reference_bytes == 0)
         return true;
@@ -329,7 +188,7 @@ static bool keep_reference(florin_batch_t *self, florin_transfer_t *transfer)
 
 /* What became of a pending transfer counts as its debit account's shard tells it: that account is
  * locked. */
-static bool load_transfers(florin_batch_t *self, size_t shard, const PGresult *rows)
+static bool load_transfers(florin_plan_t *self, size_t shard, const PGresult *rows)
 {
     for (int i = 0; i < PQntuples(rows); i++) {
         florin_entry_t entry;
@@ -345,7 +204,7 @@ static bool load_transfers(florin_batch_t *self, size_t shard, const PGresult *r
 }
 
 /* An account that is not there needs no window. */
-static void load_windows(florin_batch_t *self, const florin_part_t *part, const PGresult *rows)
+static void load_windows(florin_plan_t *self, const florin_part_t *part, const PGresult *rows)
 {
     for (int i = 0; i < PQntuples(rows); i++) {
         florin_window_t window;
@@ -356,7 +215,7 @@ static void load_windows(florin_batch_t *self, const florin_part_t *part, const 
 
 /* What add_reads asked for, in the same order; `overdue` is what is, if it was asked. False when
  * there is no memory. */
-static bool load(florin_batch_t *self, size_t shard, const PGresult **overdue)
+static bool load(florin_plan_t *self, size_t shard, const PGresult **overdue)
 {
     const florin_session_t *session = &self->store->shards[shard];
     florin_part_t *part = &self->parts[shard];
@@ -376,7 +235,7 @@ static bool load(florin_batch_t *self, size_t shard, const PGresult **overdue)
 }
 
 /* Of what is overdue, what holds something on accounts of this batch. */
-static size_t own_overdue(const florin_batch_t *self, const PGresult *rows,
+static size_t own_overdue(const florin_plan_t *self, const PGresult *rows,
                           florin_overdue_t *overdue, size_t count)
 {
     for (int i = 0; i < PQntuples(rows) && count < FLORIN_OVERDUE_MAX; i++) {
@@ -390,14 +249,14 @@ static size_t own_overdue(const florin_batch_t *self, const PGresult *rows,
 
 /* A pending transfer that came between reading ahead and locking. Its accounts are not locked but
  * by chance, and what became of it was not read where they are. */
-static bool came_late(florin_batch_t *self)
+static bool came_late(florin_plan_t *self)
 {
-    size_t count = self->sides ? events_count(self) : 0;
+    size_t count = self->sides ? florin_plan_events(self) : 0;
     for (size_t i = 0; i < count; i++) {
         const florin_transfer_t *transfer = &self->transfers[i].transfer;
-        const florin_sides_t sides = florin_batch_sides(self, i);
+        const florin_sides_t sides = florin_plan_sides(self, i);
         const florin_entry_t *pending =
-            leaves_out(transfer) && (sides.debit == 0 || sides.credit == 0)
+            florin_plan_leaves_out(transfer) && (sides.debit == 0 || sides.credit == 0)
                 ? florin_ledger_find_transfer(self->ledger, transfer->pending_id)
                 : NULL;
         if (pending && pending->pending != FLORIN_PENDING_NONE) {
@@ -411,7 +270,7 @@ static bool came_late(florin_batch_t *self)
 
 /* A batch that is being committed may be seen on one shard and not yet on another. A transfer that
  * is not there yet where its id lives is waited for: else it would be decided once more. */
-static bool came_in_part(florin_batch_t *self)
+static bool came_in_part(florin_plan_t *self)
 {
     for (size_t i = 0; i < self->store->shards_count; i++) {
         const PGresult *rows = self->parts[i].transfers;
@@ -429,7 +288,7 @@ static bool came_in_part(florin_batch_t *self)
 }
 
 /* What became of a pending transfer, as the shard of one of its accounts tells it. */
-static uint32_t status_at(const florin_batch_t *self, florin_id_t id, florin_id_t account)
+static uint32_t status_at(const florin_plan_t *self, florin_id_t id, florin_id_t account)
 {
     const PGresult *rows = self->parts[florin_store_shard_of(self->store, account)].transfers;
     int row = florin_row_find(rows, id);
@@ -438,12 +297,12 @@ static uint32_t status_at(const florin_batch_t *self, florin_id_t id, florin_id_
 
 /* A dry run may see a pending transfer made or resolved on one of its shards and not yet on those
  * of its accounts. What it would leave there can't be told from such balances. */
-static bool resolved_in_part(florin_batch_t *self)
+static bool resolved_in_part(florin_plan_t *self)
 {
-    size_t count = self->dry ? events_count(self) : 0;
+    size_t count = self->dry ? florin_plan_events(self) : 0;
     for (size_t i = 0; i < count; i++) {
         florin_id_t id = self->transfers[i].transfer.pending_id;
-        const florin_sides_t sides = florin_batch_sides(self, i);
+        const florin_sides_t sides = florin_plan_sides(self, i);
         const florin_entry_t *pending = florin_ledger_find_transfer(self->ledger, id);
         if (!pending || pending->pending == FLORIN_PENDING_NONE ||
             pending->transfer.debit_account_id != sides.debit ||
@@ -460,23 +319,23 @@ static bool resolved_in_part(florin_batch_t *self)
     return false;
 }
 
-static florin_step_t no_memory(florin_batch_t *self)
+static florin_step_t no_memory(florin_plan_t *self)
 {
     florin_error_t error;
     florin_error_set(&error, FLORIN_ERROR_MEMORY, "no memory to read the batch");
-    florin_batch_fail(self, ~(florin_shards_t)0, &error);
+    florin_plan_fail(self, ~(florin_shards_t)0, &error);
     return FLORIN_STEP_AGAIN;
 }
 
-florin_step_t florin_batch_read(florin_batch_t *self, florin_overdue_t *overdue,
+florin_step_t florin_batch_read(florin_plan_t *self, florin_overdue_t *overdue,
                                 size_t *overdue_count)
 {
     *overdue_count = 0;
     if (!read_ahead(self))
         return FLORIN_STEP_AGAIN;
-    if (!plan(self))
+    if (!florin_plan_touch(self))
         return no_memory(self);
-    if (!open_sessions(self) || (!self->dry && !florin_batch_avoid_locked(self)))
+    if (!open_sessions(self) || (!self->dry && !florin_batch_avoid_kept(self)))
         return FLORIN_STEP_AGAIN;
     self->now = florin_clock_unix_ns();
     uint64_t from_ms = florin_clock_ms();
@@ -492,7 +351,7 @@ florin_step_t florin_batch_read(florin_batch_t *self, florin_overdue_t *overdue,
         florin_store_wait(self->store, florin_shards_of(i), florin_store_deadline(self->store));
         if (self->store->shards[i].fault == FLORIN_FAULT_CONFLICT)
             florin_batch_lock_failed(self, i);
-        if (florin_batch_faults(self, florin_shards_of(i), true))
+        if (florin_plan_faults(self, florin_shards_of(i), true))
             return FLORIN_STEP_AGAIN;
     }
     const PGresult *found[FLORIN_SHARDS_MAX] = {NULL};

@@ -1,4 +1,4 @@
-#include "store/verify_rows.h"
+#include "store/admin/verify_rows.h"
 
 #include <stdio.h>
 #include <string.h>

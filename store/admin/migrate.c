@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "lib/clock.h"
-#include "store/admin.h"
+#include "store/admin/admin.h"
 #include "store/session.h"
 
 #define MIGRATIONS_MAX     999

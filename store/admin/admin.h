@@ -2,7 +2,7 @@
 #ifndef FLORIN_STORE_ADMIN_H
 #define FLORIN_STORE_ADMIN_H
 
-#include "store/rules.h"
+#include "store/read/rules.h"
 
 /* Brings a database ("control" or "shard") to the newest schema from the numbered files in
  * folder/kind. Safe to run twice and from two places at once; refuses when a file that was applied

@@ -1,7 +1,7 @@
 /* Names of prepared transactions: florin:<home shard>:<batch as a UUID>:<shard>. The last part lets
  * several shards be databases of one server, whose names are common to all its databases. */
-#ifndef FLORIN_STORE_TWOPHASE_H
-#define FLORIN_STORE_TWOPHASE_H
+#ifndef FLORIN_STORE_GID_H
+#define FLORIN_STORE_GID_H
 
 #include "lib/id.h"
 

@@ -1,4 +1,4 @@
-#include "store/verify_sql.h"
+#include "store/admin/verify_sql.h"
 
 /* Numbers in queries: flags of transfers (2 pending, 4 post, 8 void, 64 closing debit, 128 closing
  * credit) and of accounts (2 and 4 bounds, 32 closed), status of pending transfers (1 open,

@@ -13,8 +13,8 @@
 
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "store/batch/gid.h"
 #include "store/internal.h"
-#include "store/twophase.h"
 
 #define COMMAND_BYTES 128
 #define TELL_AGAIN_MS 60000

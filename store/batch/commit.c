@@ -22,7 +22,7 @@
  *   store_committed        all are confirmed
  *   store_forgotten        an earlier batch's decision is deleted and that is confirmed
  * A batch on one shard passes the first three, store_decision_sent and store_decided. */
-#include "store/twophase.h"
+#include "store/batch/commit.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -33,7 +33,8 @@
 #include "lib/clock.h"
 #include "lib/failpoint.h"
 #include "lib/log.h"
-#include "store/batch.h"
+#include "store/batch/gid.h"
+#include "store/batch/write.h"
 
 #define GID_PREFIX      "florin:"
 #define COMMAND_BYTES   128
@@ -66,7 +67,7 @@ bool florin_gid_parse(const char *text, florin_gid_t *gid)
 }
 
 /* A command on this batch's prepared transaction on a shard; `verb` such as "COMMIT PREPARED". */
-static void add_command(florin_batch_t *self, size_t shard, const char *verb)
+static void add_command(florin_plan_t *self, size_t shard, const char *verb)
 {
     const florin_gid_t gid = {florin_shards_lowest(self->writers), self->id, shard};
     char name[FLORIN_GID_BYTES], sql[COMMAND_BYTES];
@@ -74,7 +75,7 @@ static void add_command(florin_batch_t *self, size_t shard, const char *verb)
     florin_session_command(&self->store->shards[shard], sql);
 }
 
-void florin_batch_roll_back(florin_batch_t *self)
+void florin_batch_roll_back(florin_plan_t *self)
 {
     florin_shards_t shards = 0;
     for (size_t i = 0; i < self->store->shards_count; i++) {
@@ -101,7 +102,7 @@ void florin_batch_roll_back(florin_batch_t *self)
 /* ------------------------------------------------------------------------------ the first phase */
 
 /* Ends the transactions of shards that only read, in the same round as the others write. */
-static void release_readers(florin_batch_t *self)
+static void release_readers(florin_plan_t *self)
 {
     for (size_t i = 0; i < self->store->shards_count; i++) {
         if (!florin_shards_has(self->touched & ~self->writers, i))
@@ -114,7 +115,7 @@ static void release_readers(florin_batch_t *self)
 }
 
 /* Decisions of earlier batches that may go with this transaction. */
-static size_t add_forgetting(florin_batch_t *self, size_t home)
+static size_t add_forgetting(florin_plan_t *self, size_t home)
 {
     florin_store_t *store = self->store;
     if (store->forget_count[home] > 0) {
@@ -142,7 +143,7 @@ static void forgotten(florin_store_t *store, size_t home, size_t count)
 }
 
 /* Writes everywhere, and prepares everywhere but at home. */
-static bool write_and_prepare(florin_batch_t *self, size_t home)
+static bool write_and_prepare(florin_plan_t *self, size_t home)
 {
     florin_store_t *store = self->store;
     for (size_t i = home; i < store->shards_count; i++) {
@@ -160,7 +161,7 @@ static bool write_and_prepare(florin_batch_t *self, size_t home)
     for (size_t i = home + 1; i < store->shards_count; i++)
         if (florin_shards_has(self->writers, i) && store->shards[i].fault == FLORIN_FAULT_NONE)
             self->parts[i].state = FLORIN_PART_PREPARED;
-    return !florin_batch_faults(self, self->writers, false);
+    return !florin_plan_faults(self, self->writers, false);
 }
 
 /* --------------------------------------------------------------------------------- the decision */
@@ -187,13 +188,13 @@ static void first_row(const florin_part_t *part, florin_params_t *params)
     florin_params_u64(params, (uint32_t)part->transaction);
 }
 
-static bool is_crossing(const florin_batch_t *self, size_t home)
+static bool is_crossing(const florin_plan_t *self, size_t home)
 {
     return self->writers != florin_shards_of(home);
 }
 
 /* Whether its transaction at home committed: a batch across shards has written its decision. */
-static bool ask_home(florin_batch_t *self, size_t home, uint64_t deadline_ms, bool *committed)
+static bool ask_home(florin_plan_t *self, size_t home, uint64_t deadline_ms, bool *committed)
 {
     florin_session_t *session = &self->store->shards[home];
     florin_params_t hold, trace;
@@ -231,7 +232,7 @@ static void settle_pause(void)
 /* The answer to the home's COMMIT was lost. The old session's transaction took the hold before it
  * wrote: whoever gets the hold now comes after its end, and sees what became of it. What is there
  * may not be on the standbys yet, when the wait for them was broken off: so we wait for them. */
-static verdict_t find_out(florin_batch_t *self, size_t home)
+static verdict_t find_out(florin_plan_t *self, size_t home)
 {
     uint64_t deadline_ms = florin_store_deadline(self->store);
     florin_log(FLORIN_LOG_WARN, "commit_unanswered", "%s; asking again",
@@ -246,19 +247,19 @@ static verdict_t find_out(florin_batch_t *self, size_t home)
 }
 
 /* Nobody knows whether the batch happened; those who ask again with the same ids will. */
-static void give_up(florin_batch_t *self, size_t home)
+static void give_up(florin_plan_t *self, size_t home)
 {
     florin_error_t error;
     florin_error_set(&error, FLORIN_ERROR_UNAVAILABLE,
                      "the outcome is not known yet; ask again with the same ids (%.300s)",
                      self->store->shards[home].error.message);
-    florin_batch_fail(self, ~(florin_shards_t)0, &error);
+    florin_plan_fail(self, ~(florin_shards_t)0, &error);
     /* What is prepared waits for florin_store_resolve. */
     memset(self->parts, 0, sizeof self->parts);
 }
 
 /* Waits for the home's COMMIT. */
-static verdict_t await_decision(florin_batch_t *self, size_t home)
+static verdict_t await_decision(florin_plan_t *self, size_t home)
 {
     const florin_session_t *session = &self->store->shards[home];
     florin_store_wait(self->store, self->touched, florin_store_deadline(self->store));
@@ -267,10 +268,10 @@ static verdict_t await_decision(florin_batch_t *self, size_t home)
         self->conflict = session->error;
         return find_out(self, home);
     }
-    return florin_batch_faults(self, florin_shards_of(home), false) ? VERDICT_NO : VERDICT_YES;
+    return florin_plan_faults(self, florin_shards_of(home), false) ? VERDICT_NO : VERDICT_YES;
 }
 
-static verdict_t decide(florin_batch_t *self, size_t home)
+static verdict_t decide(florin_plan_t *self, size_t home)
 {
     florin_session_t *session = &self->store->shards[home];
     florin_params_t params;
@@ -307,7 +308,7 @@ static florin_shards_t confirm_ended(florin_store_t *store, florin_shards_t ende
 }
 
 /* One round of COMMIT PREPARED on `shards`; returns those that have not confirmed it. */
-static florin_shards_t commit_prepared(florin_batch_t *self, florin_shards_t shards,
+static florin_shards_t commit_prepared(florin_plan_t *self, florin_shards_t shards,
                                        uint64_t deadline_ms)
 {
     florin_store_t *store = self->store;
@@ -338,7 +339,7 @@ static florin_shards_t commit_prepared(florin_batch_t *self, florin_shards_t sha
 
 /* Nobody is told of a success that a read would not see: a shard that does not confirm in time
  * fails the requests that touch it, and florin_store_resolve commits there later. */
-static void finish(florin_batch_t *self, size_t home)
+static void finish(florin_plan_t *self, size_t home)
 {
     uint64_t deadline_ms = florin_store_deadline(self->store);
     florin_shards_t open = self->writers & ~florin_shards_of(home);
@@ -354,7 +355,7 @@ static void finish(florin_batch_t *self, size_t home)
                          self->store->shards[i].error.message);
         florin_log(FLORIN_LOG_WARN, "second_phase_unfinished", "%s",
                    self->store->shards[i].error.message);
-        florin_batch_fail(self, florin_shards_of(i), &error);
+        florin_plan_fail(self, florin_shards_of(i), &error);
     }
     if (open)
         return;
@@ -364,7 +365,7 @@ static void finish(florin_batch_t *self, size_t home)
 
 /* ------------------------------------------------------------------------------------ all of it */
 
-static florin_step_t conclude(florin_batch_t *self, size_t home, verdict_t verdict)
+static florin_step_t conclude(florin_plan_t *self, size_t home, verdict_t verdict)
 {
     if (verdict == VERDICT_NO)
         return FLORIN_STEP_AGAIN;
@@ -379,7 +380,7 @@ static florin_step_t conclude(florin_batch_t *self, size_t home, verdict_t verdi
 }
 
 /* Writes and commits in one round. */
-static florin_step_t commit_one(florin_batch_t *self, size_t home)
+static florin_step_t commit_one(florin_plan_t *self, size_t home)
 {
     florin_session_t *session = &self->store->shards[home];
     florin_session_begin(session);
@@ -396,7 +397,7 @@ static florin_step_t commit_one(florin_batch_t *self, size_t home)
     return conclude(self, home, verdict);
 }
 
-florin_step_t florin_batch_commit(florin_batch_t *self)
+florin_step_t florin_batch_commit(florin_plan_t *self)
 {
     assert((self->writers & ~self->touched) == 0); /* else no transaction is open there */
     release_readers(self);

@@ -1,11 +1,12 @@
-/* One batch: what it brings, what of it lies on which shard, and how far each shard has come.
+/* A batch's plan: what it brings, what of it lies on which shard, what is to be written there, and
+ * how far each shard has come.
  *
- * batch.c tries it until it is done, batch_read.c locks and reads, batch_locked.c leaves out what
- * others keep locked, batch_write.c sorts out what is to be written where, twophase.c commits. A
- * try works on whole requests: one whose shards are away gets its error, and the next try goes
- * without it. */
-#ifndef FLORIN_STORE_BATCH_H
-#define FLORIN_STORE_BATCH_H
+ * batch.c tries it until it is done: lock.c locks and reads, kept.c leaves out what others keep
+ * locked, write.c adds the writes, commit.c commits; kinds.c is how the kinds of batches differ.
+ * All of them take the plan, and it takes none of them. A try works on whole requests: one whose
+ * shards are away gets its error, and the next try goes without it. */
+#ifndef FLORIN_STORE_PLAN_H
+#define FLORIN_STORE_PLAN_H
 
 #include "store/internal.h"
 #include "store/rows.h"
@@ -40,24 +41,24 @@ typedef struct {
 #define FLORIN_OVERDUE_MAX  256  /* released in one batch */
 #define FLORIN_OVERDUE_LOOK 1024 /* looked through on a shard for those that it may release */
 
-typedef struct florin_batch florin_batch_t;
+typedef struct florin_plan florin_plan_t;
 
-/* What kinds of batches do each in their own way. */
+/* What kinds of batches do each in their own way (kinds.c). */
 typedef struct {
     /* The accounts that event `index` needs; NULL, or 0 for one or both: none. */
-    florin_sides_t (*accounts)(const florin_batch_t *self, size_t index);
+    florin_sides_t (*accounts)(const florin_plan_t *self, size_t index);
     /* The shards that it needs beside those of its accounts; NULL: none. */
-    florin_shards_t (*shards)(const florin_batch_t *self, size_t index);
-    /* Takes the transfers that it needs, with florin_batch_take_transfer; NULL: none. */
-    void (*take)(florin_batch_t *self, size_t index);
+    florin_shards_t (*shards)(const florin_plan_t *self, size_t index);
+    /* Takes the transfers that it needs, with florin_plan_take_transfer; NULL: none. */
+    void (*take)(florin_plan_t *self, size_t index);
     /* Lets the ledger decide some events; false when it has no room for them. */
-    bool (*apply)(florin_batch_t *self, size_t first, size_t count);
-} florin_batch_kind_t;
+    bool (*apply)(florin_plan_t *self, size_t first, size_t count);
+} florin_kind_t;
 
-struct florin_batch {
+struct florin_plan {
     florin_store_t *store;
     florin_ledger_t *ledger;
-    const florin_batch_kind_t *kind;
+    const florin_kind_t *kind;
 
     /* The events of its kind; the others are NULL. */
     const florin_account_t *accounts;
@@ -88,7 +89,7 @@ struct florin_batch {
     florin_error_t conflict;  /* the latest */
 };
 
-/* What became of a step. */
+/* What became of a step of a try. */
 typedef enum {
     FLORIN_STEP_DONE,
     FLORIN_STEP_AGAIN, /* undone on all shards; the next try may do better */
@@ -96,56 +97,44 @@ typedef enum {
 } florin_step_t;
 
 /* The shards of an id's place; none for 0, which no row can have. */
-florin_shards_t florin_batch_place(const florin_batch_t *self, florin_id_t id);
+florin_shards_t florin_plan_place(const florin_plan_t *self, florin_id_t id);
 /* Takes an id to read on that shard. */
-void florin_batch_take_transfer(florin_batch_t *self, size_t shard, florin_id_t id);
+void florin_plan_take_transfer(florin_plan_t *self, size_t shard, florin_id_t id);
+/* Whether it leaves its accounts to the pending transfer that it posts or voids. */
+bool florin_plan_leaves_out(const florin_transfer_t *transfer);
+/* Events of all requests, also of those that do not live. */
+size_t florin_plan_events(const florin_plan_t *self);
 /* The accounts that transfer `index` moves, as far as they are known. */
-florin_sides_t florin_batch_sides(const florin_batch_t *self, size_t index);
+florin_sides_t florin_plan_sides(const florin_plan_t *self, size_t index);
 /* After some transfers were applied: what post or void a pending one of this very batch are known
  * now to need its accounts. */
-void florin_batch_learn_sides(florin_batch_t *self, size_t first, size_t count);
+void florin_plan_learn_sides(florin_plan_t *self, size_t first, size_t count);
 
 /* The accounts that an event needs. */
-florin_sides_t florin_batch_accounts(const florin_batch_t *self, size_t index);
+florin_sides_t florin_plan_accounts(const florin_plan_t *self, size_t index);
 
 /* Requests that have no error yet. */
-bool florin_request_lives(const florin_store_request_t *request);
-size_t florin_batch_living(const florin_batch_t *self);
+bool florin_plan_lives(const florin_store_request_t *request);
+size_t florin_plan_living(const florin_plan_t *self);
 
 /* Visits the events of requests that live; the rest of a request's are left out when it gets its
  * error. */
-typedef void(florin_visit_fn)(florin_batch_t *self, florin_store_request_t *request, size_t event,
+typedef void(florin_visit_fn)(florin_plan_t *self, florin_store_request_t *request, size_t event,
                               void *arg);
-void florin_batch_each(florin_batch_t *self, florin_visit_fn *visit, void *arg);
+void florin_plan_each(florin_plan_t *self, florin_visit_fn *visit, void *arg);
 
 /* Fails the requests that touch one of these shards. */
-void florin_batch_fail(florin_batch_t *self, florin_shards_t shards, const florin_error_t *error);
+void florin_plan_fail(florin_plan_t *self, florin_shards_t shards, const florin_error_t *error);
 
 /* After a wait: takes the faults of these shards, fails the requests that cannot go on. `reading`:
  * nothing was written yet, so that a lost session is tried once more. Returns whether there was
  * any. */
-bool florin_batch_faults(florin_batch_t *self, florin_shards_t shards, bool reading);
+bool florin_plan_faults(florin_plan_t *self, florin_shards_t shards, bool reading);
 
-/* Begins, locks and reads shard by shard, ascending; then loads the ledger. With
- * FLORIN_STEP_SWEEP, what is overdue is in `overdue`, an array of FLORIN_OVERDUE_MAX. */
-florin_step_t florin_batch_read(florin_batch_t *self, florin_overdue_t *overdue,
-                                size_t *overdue_count);
-
-/* Locks on a shard were waited for in vain. */
-void florin_batch_lock_failed(florin_batch_t *self, size_t shard);
-/* Where that was so of late, fails the requests that need accounts which are locked now. False
- * when there were some, or the look failed. */
-bool florin_batch_avoid_locked(florin_batch_t *self);
-
+/* Sorts what the requests that live touch by shard, the ids ascending and each once; false when the
+ * arena is full. */
+bool florin_plan_touch(florin_plan_t *self);
 /* Sorts the ledger's changes by shard; false when the arena is full. */
-bool florin_batch_sort(florin_batch_t *self);
-/* Adds the writes of one shard to its round. */
-void florin_batch_add_writes(florin_batch_t *self, size_t shard);
-
-/* Writes and commits, or ends all transactions when there is nothing to write. */
-florin_step_t florin_batch_commit(florin_batch_t *self);
-
-/* Ends what is open and what is prepared, undone. */
-void florin_batch_roll_back(florin_batch_t *self);
+bool florin_plan_sort(florin_plan_t *self);
 
 #endif

@@ -1,4 +1,4 @@
-#include "store/rules.h"
+#include "store/read/rules.h"
 
 #include <stdlib.h>
 #include <string.h>

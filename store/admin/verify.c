@@ -2,7 +2,7 @@
  *
  * Two kinds of them compare: those that walk all shards side by side, in the order of an id, and
  * see what has to agree between shards; and those that let each shard find its own wrong rows. */
-#include "store/verify.h"
+#include "store/admin/verify.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -11,9 +11,9 @@
 #include <string.h>
 
 #include "lib/clock.h"
-#include "store/twophase.h"
-#include "store/verify_rows.h"
-#include "store/verify_sql.h"
+#include "store/admin/verify_rows.h"
+#include "store/admin/verify_sql.h"
+#include "store/batch/gid.h"
 
 #define PREPARED_MAX  16384
 #define SUBJECT_BYTES (sizeof((florin_verify_finding_t){0}).subject)

@@ -1,4 +1,4 @@
-#include "store/admin.h"
+#include "store/admin/admin.h"
 
 #include <sodium.h>
 #include <stdio.h>

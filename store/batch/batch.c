@@ -1,0 +1,305 @@
+/* The kinds of batches, and the tries of one. */
+#include "store/batch/commit.h"
+#include "store/batch/kinds.h"
+#include "store/batch/lock.h"
+
+#include <sodium.h>
+#include <string.h>
+#include <time.h>
+
+#include "lib/clock.h"
+#include "lib/failpoint.h"
+#include "lib/log.h"
+
+/* ------------------------------------------------------------------------------------- the tries
+ */
+
+/* Fails all that lives, wherever it lies. */
+static void fail_all(florin_plan_t *self, const florin_error_t *error)
+{
+    for (size_t i = 0; i < self->requests_count; i++)
+        if (florin_plan_lives(&self->requests[i]))
+            self->requests[i].error = *error;
+}
+
+/* Lets the ledger decide, request by request. */
+static void apply(florin_plan_t *self)
+{
+    size_t event = 0;
+    if (self->expired)
+        *self->expired = 0;
+    for (size_t i = 0; i < self->requests_count; i++) {
+        florin_store_request_t *request = &self->requests[i];
+        if (florin_plan_lives(request) && !self->kind->apply(self, event, request->events_count))
+            florin_error_set(&request->error, FLORIN_ERROR_TOO_LARGE,
+                             "more accounts than one batch can hold; split the request");
+        event += request->events_count;
+    }
+}
+
+static florin_step_t write(florin_plan_t *self)
+{
+    if (florin_plan_sort(self))
+        return florin_batch_commit(self);
+    florin_error_t error;
+    florin_error_set(&error, FLORIN_ERROR_MEMORY, "no memory to write the batch");
+    fail_all(self, &error);
+    return FLORIN_STEP_AGAIN;
+}
+
+static florin_step_t try_once(florin_plan_t *self, florin_overdue_t *overdue, size_t *overdue_count)
+{
+    florin_arena_reset(self->store->arena);
+    memset(self->parts, 0, sizeof self->parts);
+    self->touched = self->writers = 0;
+    self->sides = NULL;
+    randombytes_buf(&self->id, sizeof self->id);
+    florin_step_t step = florin_batch_read(self, overdue, overdue_count);
+    FLORIN_FAILPOINT("store_locked");
+    if (step == FLORIN_STEP_DONE) {
+        apply(self);
+        FLORIN_FAILPOINT("store_applied");
+        if (!self->dry)
+            step = write(self);
+    }
+    if (step != FLORIN_STEP_DONE || self->dry)
+        florin_batch_roll_back(self);
+    return step;
+}
+
+/* Those who met pause for different times, so that they do not meet again. */
+static void pause_between(unsigned tries)
+{
+    uint32_t most_ms = 2u << tries;
+    uint32_t pause_us = 1000 + randombytes_uniform(most_ms * 1000);
+    nanosleep(&(struct timespec){.tv_nsec = (long)pause_us * 1000}, NULL);
+}
+
+static size_t release_overdue(florin_store_t *store, florin_ledger_t *ledger,
+                              const florin_overdue_t *overdue, size_t count);
+
+/* Each turn of the loop ends it, sweeps for the only time, counts a try, or leaves fewer requests.
+ */
+static void run(florin_plan_t *self)
+{
+    florin_overdue_t overdue[FLORIN_OVERDUE_MAX];
+    size_t overdue_count = 0;
+    uint64_t deadline_ms = florin_store_deadline(self->store);
+    unsigned tries = 0;
+    while (florin_plan_living(self) > 0) {
+        size_t before = florin_plan_living(self);
+        florin_step_t step = try_once(self, overdue, &overdue_count);
+        if (step == FLORIN_STEP_DONE)
+            return;
+        if (step == FLORIN_STEP_SWEEP) {
+            self->swept = true;
+            (void)release_overdue(self->store, self->ledger, overdue, overdue_count);
+            continue;
+        }
+        if (florin_plan_living(self) < before)
+            continue;
+        tries++;
+        if (tries == FLORIN_BATCH_TRIES_MAX || florin_clock_ms() >= deadline_ms) {
+            florin_error_t error;
+            florin_error_set(&error, FLORIN_ERROR_CONFLICT,
+                             "gave way to other transactions %u times; try again (%.300s)", tries,
+                             self->conflict.message);
+            fail_all(self, &error);
+            return;
+        }
+        pause_between(tries);
+    }
+}
+
+/* Checks what the caller brings, reads the map, and runs the batch. */
+static int start(florin_plan_t *self, florin_error_t *error)
+{
+    size_t events = 0;
+    for (size_t i = 0; i < self->requests_count; i++) {
+        florin_store_request_t *request = &self->requests[i];
+        request->error.code = 0;
+        if (request->events_count == 0 || request->events_count > FLORIN_BATCH_EVENTS_MAX - events)
+            return florin_error_set(error, FLORIN_ERROR_TOO_LARGE,
+                                    "a batch has 1 to %d events, and each request at least one",
+                                    FLORIN_BATCH_EVENTS_MAX);
+        events += request->events_count;
+    }
+    for (size_t i = 0; i < self->limits_count; i++)
+        if (self->limits[i].count_max > FLORIN_WINDOW_COUNT_MAX)
+            return florin_error_set(error, FLORIN_ERROR_INVALID,
+                                    "limits[%zu].count_max: %u is more than %d", i,
+                                    self->limits[i].count_max, FLORIN_WINDOW_COUNT_MAX);
+    int result = florin_store_map(self->store, error);
+    if (result == 0)
+        run(self);
+    return result;
+}
+
+/* ------------------------------------------------------------------------------------- the calls
+ */
+
+int florin_store_open_accounts(florin_store_t *self, florin_ledger_t *ledger,
+                               const florin_account_t *events, florin_account_outcome_t *outcomes,
+                               florin_store_request_t *requests, size_t requests_count,
+                               florin_error_t *error)
+{
+    florin_plan_t batch = {.store = self,
+                           .ledger = ledger,
+                           .kind = &florin_kind_accounts,
+                           .accounts = events,
+                           .account_outcomes = outcomes,
+                           .requests = requests,
+                           .requests_count = requests_count};
+    return start(&batch, error);
+}
+
+int florin_store_create_transfers(florin_store_t *self, florin_ledger_t *ledger,
+                                  const florin_transfer_event_t *events,
+                                  florin_transfer_outcome_t *outcomes,
+                                  florin_store_request_t *requests, size_t requests_count,
+                                  const florin_window_limit_t *limits, size_t limits_count,
+                                  florin_error_t *error)
+{
+    florin_plan_t batch = {.store = self,
+                           .ledger = ledger,
+                           .kind = &florin_kind_transfers,
+                           .transfers = events,
+                           .transfer_outcomes = outcomes,
+                           .requests = requests,
+                           .requests_count = requests_count,
+                           .limits = limits,
+                           .limits_count = limits_count};
+    return start(&batch, error);
+}
+
+int florin_store_try_transfers(florin_store_t *self, florin_ledger_t *ledger,
+                               const florin_transfer_event_t *events,
+                               florin_transfer_outcome_t *outcomes, size_t count,
+                               const florin_window_limit_t *limits, size_t limits_count,
+                               florin_error_t *error)
+{
+    florin_store_request_t request = {.events_count = count};
+    florin_plan_t batch = {.store = self,
+                           .ledger = ledger,
+                           .kind = &florin_kind_transfers,
+                           .transfers = events,
+                           .transfer_outcomes = outcomes,
+                           .requests = &request,
+                           .requests_count = 1,
+                           .limits = limits,
+                           .limits_count = limits_count,
+                           .dry = true};
+    int result = start(&batch, error);
+    if (result != 0 || request.error.code == 0)
+        return result;
+    return florin_error_set(error, request.error.code, "%s", request.error.message);
+}
+
+int florin_store_settle_transfers(florin_store_t *self, florin_ledger_t *ledger,
+                                  const florin_id_t *ids, florin_transfer_outcome_t *outcomes,
+                                  florin_store_request_t *requests, size_t requests_count,
+                                  florin_error_t *error)
+{
+    florin_plan_t batch = {.store = self,
+                           .ledger = ledger,
+                           .kind = &florin_kind_settled,
+                           .settled_ids = ids,
+                           .transfer_outcomes = outcomes,
+                           .requests = requests,
+                           .requests_count = requests_count};
+    return start(&batch, error);
+}
+
+int florin_store_set_credit_limits(florin_store_t *self, florin_ledger_t *ledger,
+                                   const florin_limit_event_t *events,
+                                   florin_limit_outcome_t *outcomes,
+                                   florin_store_request_t *requests, size_t requests_count,
+                                   florin_error_t *error)
+{
+    florin_plan_t batch = {.store = self,
+                           .ledger = ledger,
+                           .kind = &florin_kind_limits,
+                           .credit_limits = events,
+                           .credit_limit_outcomes = outcomes,
+                           .requests = requests,
+                           .requests_count = requests_count};
+    return start(&batch, error);
+}
+
+/* Returns how many were released; those that could not be are tried again by the next one who
+ * looks. */
+static size_t release_overdue(florin_store_t *store, florin_ledger_t *ledger,
+                              const florin_overdue_t *overdue, size_t count)
+{
+    florin_store_request_t requests[FLORIN_OVERDUE_MAX];
+    florin_error_t error;
+    size_t expired = 0;
+    for (size_t i = 0; i < count; i++)
+        requests[i] = (florin_store_request_t){.events_count = 1};
+    florin_plan_t batch = {.store = store,
+                           .ledger = ledger,
+                           .kind = &florin_kind_overdue,
+                           .overdue = overdue,
+                           .expired = &expired,
+                           .requests = requests,
+                           .requests_count = count,
+                           .swept = true};
+    if (start(&batch, &error) != 0) {
+        florin_log(FLORIN_LOG_WARN, "expiry_failed", "%s", error.message);
+        return 0;
+    }
+    return expired;
+}
+
+/* What one shard has that is overdue. */
+static void add_overdue(florin_session_t *session, size_t shard, void *arg)
+{
+    florin_params_t params;
+    (void)shard;
+    florin_params_init(&params, arg);
+    florin_params_u64(&params, florin_clock_unix_ns());
+    florin_params_u64(&params, FLORIN_OVERDUE_LOOK);
+    florin_session_call(session, FLORIN_SQL_OVERDUE, &params);
+}
+
+/* Takes what a shard has found that can be released now: what lies on these shards alone. Each is
+ * found on its other shards, too; the one of its debit account counts. */
+static size_t take_found(const florin_store_t *self, size_t shard, florin_shards_t shards,
+                         florin_overdue_t *overdue, size_t count)
+{
+    const PGresult *rows = florin_session_result(&self->shards[shard], 0);
+    for (int i = 0; i < PQntuples(rows) && count < FLORIN_OVERDUE_MAX; i++) {
+        const florin_overdue_t found = florin_row_overdue(rows, i);
+        if (florin_store_shard_of(self, found.sides.debit) == shard &&
+            florin_shards_has(shards, florin_store_shard_of(self, found.sides.credit)) &&
+            florin_shards_has(shards, florin_store_shard_of(self, found.id)))
+            overdue[count++] = found;
+    }
+    return count;
+}
+
+int florin_store_expire(florin_store_t *self, florin_ledger_t *ledger, size_t *expired,
+                        florin_error_t *error)
+{
+    florin_overdue_t overdue[FLORIN_OVERDUE_MAX];
+    florin_shards_t answered = 0;
+    size_t count = 0;
+    *expired = 0;
+    int result = florin_store_map(self, error);
+    if (result != 0)
+        return result;
+    florin_arena_reset(self->arena);
+    for (size_t i = 0; i < self->shards_count; i++) {
+        int code = florin_store_read(self, florin_shards_of(i), add_overdue, self->arena, error);
+        if (code == 0)
+            answered |= florin_shards_of(i);
+        else
+            result = code;
+    }
+    for (size_t i = 0; i < self->shards_count; i++)
+        if (florin_shards_has(answered, i))
+            count = take_found(self, i, answered, overdue, count);
+    if (count > 0)
+        *expired = release_overdue(self, ledger, overdue, count);
+    return answered ? 0 : result;
+}
