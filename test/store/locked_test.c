@@ -119,7 +119,8 @@ static void knows_a_worker_that_stands_still(void **state)
     (void)state;
     PGconn *session = begin_work(0);
     pay_all(0);
-    PGresult *result = PQexec(session, "COMMIT"); /* its end is seen; that of a session comes later */
+    PGresult *result =
+        PQexec(session, "COMMIT"); /* its end is seen; that of a session comes later */
     assert_int_equal(PQresultStatus(result), PGRES_COMMAND_OK);
     PQclear(result);
     PQfinish(session);
