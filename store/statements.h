@@ -4,7 +4,7 @@
 
 /* The newest file of sql/control and sql/shard: what this program was built for. */
 #define FLORIN_SCHEMA_CONTROL 1
-#define FLORIN_SCHEMA_SHARD   2
+#define FLORIN_SCHEMA_SHARD   3
 
 typedef enum {
     FLORIN_STATEMENTS_NONE, /* a bare session: no schema is needed */

@@ -11,6 +11,8 @@
 #define WAIT_MS     15000
 #define ARENA_BYTES 65536
 #define SQL_BYTES   256
+/* A claim of all slots, each with its comma. */
+#define SLOTS_SQL_BYTES (SQL_BYTES + 5 * FLORIN_SLOTS)
 
 static const florin_session_timeouts_t timeouts = {
     .connect_timeout_ms = 10000,
@@ -120,12 +122,30 @@ static void claims_end(claims_t *self)
     *self = (claims_t){0};
 }
 
-/* Claims one; closes the session when the database has no schema yet. */
-static int claim(florin_session_t *session, size_t shard, florin_id_t cluster,
-                 florin_error_t *error)
+/* Writes on the shard which slots it holds, once; the transaction is the caller's. */
+static int claim_slots(florin_session_t *control, florin_session_t *session, size_t shard,
+                       florin_error_t *error)
+{
+    char sql[SLOTS_SQL_BYTES];
+    snprintf(sql, sizeof sql,
+             "SELECT coalesce(string_agg(slot::text, ','), '') FROM slots WHERE shard = %zu",
+             shard);
+    int result = command(control, sql, error);
+    if (result != 0)
+        return result;
+    snprintf(sql, sizeof sql,
+             "INSERT INTO shard_slots SELECT unnest('{%s}'::integer[])"
+             " WHERE NOT EXISTS (SELECT FROM shard_slots)",
+             PQgetvalue(florin_session_result(control, 0), 0, 0));
+    return command(session, sql, error);
+}
+
+/* Claims one; closes the session when the database has no schema yet, or an older one. */
+static int claim(florin_session_t *control, florin_session_t *session, size_t shard,
+                 florin_id_t cluster, florin_error_t *error)
 {
     char sql[SQL_BYTES], id[FLORIN_ID_TEXT_BYTES];
-    int result = command(session, "SELECT to_regclass('shard_identity') IS NOT NULL", error);
+    int result = command(session, "SELECT to_regclass('shard_slots') IS NOT NULL", error);
     if (result != 0)
         return result;
     if (!florin_column_bool(florin_session_result(session, 0), 0, 0)) {
@@ -151,10 +171,11 @@ static int claim(florin_session_t *session, size_t shard, florin_id_t cluster,
     if (florin_column_u32(row, 0, 1) != shard)
         return florin_error_set(error, FLORIN_ERROR_REFUSED, "%s: its database is shard %u already",
                                 session->name, florin_column_u32(row, 0, 1));
-    return 0;
+    return claim_slots(control, session, shard, error);
 }
 
-static int claims_begin(claims_t *self, const list_t *list, florin_error_t *error)
+static int claims_begin(claims_t *self, florin_session_t *control, const list_t *list,
+                        florin_error_t *error)
 {
     *self = (claims_t){.sessions = calloc(list->count + 1, sizeof *self->sessions)};
     if (!self->sessions)
@@ -168,7 +189,7 @@ static int claims_begin(claims_t *self, const list_t *list, florin_error_t *erro
         if (result == 0)
             result = florin_session_open(session, FLORIN_STATEMENTS_NONE, &timeouts, error);
         if (result == 0)
-            result = claim(session, i, list->cluster, error);
+            result = claim(control, session, i, list->cluster, error);
     }
     return result;
 }
@@ -196,7 +217,7 @@ int florin_admin_shards_claim(const char *control, size_t *claimed, florin_error
     if (result == 0)
         result = read_list(&session, &list, error);
     if (result == 0)
-        result = claims_begin(&claims, &list, error);
+        result = claims_begin(&claims, &session, &list, error);
     if (result == 0)
         result = claims_commit(&claims, claimed, error);
     claims_end(&claims);
@@ -275,7 +296,7 @@ int florin_admin_shards_set(const char *control, const char *const *conninfos, s
         result = set_list(&session, arena, conninfos, count, &list, error);
     /* The list goes first: after a crash between the two the same command finishes the claims. */
     if (result == 0)
-        result = claims_begin(&claims, &list, error);
+        result = claims_begin(&claims, &session, &list, error);
     if (result == 0)
         result = command(&session, "COMMIT", error);
     if (result == 0)

@@ -9,7 +9,8 @@ const char florin_verify_sql_ledgers[] =
     " sum(debits_posted)::text, sum(credits_posted)::text"
     " FROM accounts GROUP BY ledger ORDER BY ledger";
 
-const char florin_verify_sql_accounts[] = "SELECT id FROM accounts ORDER BY id";
+const char florin_verify_sql_accounts[] =
+    "SELECT id, timestamp, timestamp_last FROM accounts ORDER BY id";
 
 const char florin_verify_sql_transfers[] =
     "SELECT id, debit_account_id, credit_account_id, result,"
@@ -178,9 +179,15 @@ const char florin_verify_sql_bounds[] =
 
 /* ------------------------------------------------------------------------------------- in doubt */
 
+/* Workers forget a commit after a minute and a fence after a day: one that the books have left far
+ * behind is none of theirs. */
 const char florin_verify_sql_decisions[] =
     "SELECT batch, decision = 'commit',"
-    " greatest(floor(extract(epoch FROM clock_timestamp() - decided_at)), 0)::bigint"
+    " greatest(floor(extract(epoch FROM clock_timestamp() - decided_at)), 0)::bigint,"
+    " decided_at > clock_timestamp() + interval '1 minute'"
+    " OR decided_at < (SELECT time_of(max(timestamp)) FROM transfers"
+    " WHERE debit_debits_posted IS NOT NULL)"
+    " - CASE decision WHEN 'commit' THEN interval '1 hour' ELSE interval '2 days' END"
     " FROM decisions ORDER BY batch";
 
 const char florin_verify_sql_prepared[] =

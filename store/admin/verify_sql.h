@@ -7,8 +7,8 @@
 /* ledger; sums of debits and credits, pending and then posted, as text: they may pass 64 bits */
 extern const char florin_verify_sql_ledgers[];
 /* id, debit account, credit account, result, whether it has the debit account's and the credit
- * account's balances (NULL: it need not), and from there on what is the same on each shard. An
- * account's has its id alone. */
+ * account's balances (NULL: it need not), and from there on what is the same on each shard, the
+ * fourth of it a time. An account's has its id, and its times. */
 extern const char florin_verify_sql_accounts[];
 extern const char florin_verify_sql_transfers[];
 extern const char florin_verify_sql_pendings[];
