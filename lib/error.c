@@ -19,8 +19,8 @@ int florin_error_set(florin_error_t *error, int code, const char *format, ...)
 const char *florin_error_name(int code)
 {
     static const char *const names[] = {
-        "ok",      "memory",      "invalid",  "too_large", "config",  "system",
-        "timeout", "unavailable", "conflict", "not_found", "refused", "internal",
+        "ok",          "memory",   "invalid",   "too_large", "config",   "system", "timeout",
+        "unavailable", "conflict", "not_found", "refused",   "internal", "aside",
     };
-    return code <= 0 && code >= FLORIN_ERROR_INTERNAL ? names[-code] : "unknown";
+    return code <= 0 && code >= FLORIN_ERROR_ASIDE ? names[-code] : "unknown";
 }

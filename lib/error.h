@@ -16,8 +16,9 @@ typedef enum {
     FLORIN_ERROR_UNAVAILABLE = -7, /* a peer is away; the outcome is not known */
     FLORIN_ERROR_CONFLICT = -8,    /* another one got there first: try again */
     FLORIN_ERROR_NOT_FOUND = -9,
-    FLORIN_ERROR_REFUSED = -10, /* the peer answered, and the answer is no */
-    FLORIN_ERROR_INTERNAL = -11 /* a defect */
+    FLORIN_ERROR_REFUSED = -10,  /* the peer answered, and the answer is no */
+    FLORIN_ERROR_INTERNAL = -11, /* a defect */
+    FLORIN_ERROR_ASIDE = -12     /* set aside until a person has mended what the message names */
 } florin_error_code_t;
 
 #define FLORIN_ERROR_MESSAGE_BYTES 512

@@ -201,8 +201,8 @@ void florin_rows_write_pendings(florin_params_t *params, const florin_pending_ro
     florin_params_arrays_end(params, arrays, COUNT(columns));
 }
 
-void florin_rows_write_limits(florin_params_t *params, const florin_account_t *const *accounts,
-                              size_t count)
+void florin_rows_update_limits(florin_params_t *params, const florin_account_t *const *accounts,
+                               size_t count)
 {
     static const florin_column_t columns[] = {ID, BIGINT};
     florin_array_t arrays[COUNT(columns)];
@@ -211,6 +211,21 @@ void florin_rows_write_limits(florin_params_t *params, const florin_account_t *c
     for (size_t i = 0; i < count; i++) {
         florin_array_id(&arrays[0], accounts[i]->id);
         florin_array_u64(&arrays[1], accounts[i]->credit_limit);
+    }
+    florin_params_arrays_end(params, arrays, COUNT(columns));
+}
+
+void florin_rows_insert_limits(florin_params_t *params, const florin_limit_row_t *rows,
+                               size_t count)
+{
+    static const florin_column_t columns[] = {ID, BIGINT, BIGINT};
+    florin_array_t arrays[COUNT(columns)];
+    if (!florin_params_arrays(params, arrays, columns, COUNT(columns), count))
+        return;
+    for (size_t i = 0; i < count; i++) {
+        florin_array_id(&arrays[0], rows[i].account_id);
+        florin_array_u64(&arrays[1], rows[i].timestamp);
+        florin_array_u64(&arrays[2], rows[i].credit_limit);
     }
     florin_params_arrays_end(params, arrays, COUNT(columns));
 }

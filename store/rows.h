@@ -55,10 +55,19 @@ typedef struct {
     bool debit_here, credit_here;
 } florin_pending_row_t;
 
-/* The parameters of FLORIN_SQL_PENDINGS_WRITE, FLORIN_SQL_LIMITS_WRITE. */
+/* A change of an account's credit limit. */
+typedef struct {
+    florin_id_t account_id;
+    uint64_t timestamp, credit_limit;
+} florin_limit_row_t;
+
+/* The parameters of FLORIN_SQL_PENDINGS_WRITE, FLORIN_SQL_LIMITS_UPDATE, FLORIN_SQL_LIMITS_INSERT.
+ */
 void florin_rows_write_pendings(florin_params_t *params, const florin_pending_row_t *rows,
                                 size_t count);
-void florin_rows_write_limits(florin_params_t *params, const florin_account_t *const *accounts,
-                              size_t count);
+void florin_rows_update_limits(florin_params_t *params, const florin_account_t *const *accounts,
+                               size_t count);
+void florin_rows_insert_limits(florin_params_t *params, const florin_limit_row_t *rows,
+                               size_t count);
 
 #endif

@@ -106,10 +106,10 @@ static void lose_silent(florin_session_t *self, int code, const char *why)
 static bool is_conflict(const char *sqlstate)
 {
     static const char *const conflicts[] = {
-        "23505", /* unique_violation: the id was written by another batch meanwhile */
-        "40001", /* serialization_failure */
-        "40P01", /* deadlock_detected */
-        "55P03", /* lock_not_available: lock_timeout */
+        FLORIN_SQLSTATE_UNIQUE, /* the id was written by another batch meanwhile */
+        "40001",                /* serialization_failure */
+        "40P01",                /* deadlock_detected */
+        "55P03",                /* lock_not_available: lock_timeout */
         "55000", /* object_not_in_prerequisite_state: another session ends that transaction */
     };
     for (size_t i = 0; i < sizeof conflicts / sizeof *conflicts; i++)
@@ -135,6 +135,12 @@ static bool is_stale(const char *sqlstate)
            strcmp(sqlstate, "25006") == 0;   /* read_only_sql_transaction */
 }
 
+/* A trigger or a rule of the database keeps rows back. */
+static bool is_incomplete(const char *sqlstate)
+{
+    return strcmp(sqlstate, FLORIN_SQLSTATE_WRITTEN) == 0;
+}
+
 /* The first error of a round is its fault; those after it only follow from it. */
 static void note_error(florin_session_t *self, const PGresult *result)
 {
@@ -154,9 +160,13 @@ static void note_error(florin_session_t *self, const PGresult *result)
         self->fault == FLORIN_FAULT_CONFLICT ? self->metrics.conflict : self->metrics.refused, 1);
     int code = self->fault == FLORIN_FAULT_CONFLICT ? FLORIN_ERROR_CONFLICT
                : is_passing(sqlstate)               ? FLORIN_ERROR_UNAVAILABLE
+               : is_incomplete(sqlstate)            ? FLORIN_ERROR_ASIDE
                                                     : FLORIN_ERROR_INTERNAL;
-    florin_error_set(&self->error, code, "%s: %.*s (SQLSTATE %s)", self->name, first_line(message),
-                     message, sqlstate);
+    florin_error_set(&self->error, code, "%s: %s%.*s (SQLSTATE %s)", self->name,
+                     is_incomplete(sqlstate)
+                         ? "a trigger or a rule of the database keeps rows back; drop it: "
+                         : "",
+                     first_line(message), message, sqlstate);
 }
 
 /* ------------------------------------------------------------------------------------- rounds */

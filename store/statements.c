@@ -53,6 +53,16 @@
          order)
 #define OF_USER_DATA " AND user_data = $8::uuid"
 
+/* A statement that writes as many rows as its first array has elements, or fails: whoever kept one
+ * back, a trigger or a rule, keeps all of the transaction back. The sentence becomes the error's
+ * (FLORIN_SQLSTATE_WRITTEN): it is no number. */
+#define COUNTED(table, sql, wanted)                                                                \
+    "WITH written AS (" sql " RETURNING 1) SELECT CASE WHEN count(*) = " wanted " THEN 0 ELSE"     \
+    " ('only ' || count(*) || ' of ' || " wanted " || ' rows of " table                            \
+    " were written')::integer END"                                                                 \
+    " FROM written"
+#define WRITES(table, sql) COUNTED(table, sql, "cardinality($1::uuid[])")
+
 #define STATEMENT(id, kind, name, sql) [FLORIN_SQL_##id] = {FLORIN_STATEMENTS_##kind, name, sql}
 
 const florin_statement_text_t florin_statements[FLORIN_SQL_COUNT] = {
@@ -131,53 +141,62 @@ const florin_statement_text_t florin_statements[FLORIN_SQL_COUNT] = {
     /* Arrays of one length, side by side in the target list: three times as fast as one unnest of
      * them all in FROM, which stores its rows before it gives them. */
     STATEMENT(ACCOUNTS_INSERT, SHARD, "accounts_insert",
-              "INSERT INTO accounts (" ACCOUNT_COLUMNS ") SELECT unnest($1::uuid[]),"
-              " unnest($2::uuid[]), unnest($3::bigint[]), unnest($4::bigint[]),"
-              " unnest($5::bigint[]), unnest($6::bigint[]), unnest($7::bigint[]),"
-              " unnest($8::bigint[]), unnest($9::bigint[]), unnest($10::bigint[]),"
-              " unnest($11::integer[]), unnest($12::integer[])"),
+              WRITES("accounts",
+                     "INSERT INTO accounts (" ACCOUNT_COLUMNS ") SELECT unnest($1::uuid[]),"
+                     " unnest($2::uuid[]), unnest($3::bigint[]), unnest($4::bigint[]),"
+                     " unnest($5::bigint[]), unnest($6::bigint[]), unnest($7::bigint[]),"
+                     " unnest($8::bigint[]), unnest($9::bigint[]), unnest($10::bigint[]),"
+                     " unnest($11::integer[]), unnest($12::integer[])")),
     STATEMENT(
         ACCOUNTS_UPDATE, SHARD, "accounts_update",
-        "UPDATE accounts SET debits_pending = v.debits_pending,"
-        " debits_posted = v.debits_posted, credits_pending = v.credits_pending,"
-        " credits_posted = v.credits_posted, flags = v.flags, timestamp_last = v.timestamp_last"
-        " FROM (SELECT unnest($1::uuid[]) AS id, unnest($2::bigint[]) AS debits_pending,"
-        " unnest($3::bigint[]) AS debits_posted, unnest($4::bigint[]) AS credits_pending,"
-        " unnest($5::bigint[]) AS credits_posted, unnest($6::integer[]) AS flags,"
-        " unnest($7::bigint[]) AS timestamp_last) AS v WHERE accounts.id = v.id"),
-    STATEMENT(TRANSFERS_INSERT, SHARD, "transfers_insert",
-              "INSERT INTO transfers (" TRANSFER_COLUMNS ", " DEBIT_BALANCES ", " CREDIT_BALANCES
-              ")"
-              " SELECT unnest($1::uuid[]), unnest($2::uuid[]), unnest($3::uuid[]),"
-              " unnest($4::uuid[]), unnest($5::uuid[]), unnest($6::bigint[]), unnest($7::bigint[]),"
-              " unnest($8::bigint[]), unnest($9::bigint[]), unnest($10::integer[]),"
-              " unnest($11::integer[]), unnest($12::text[]), unnest($13::integer[]),"
-              " unnest($14::bigint[]), unnest($15::bigint[]), unnest($16::bigint[]),"
-              " unnest($17::bigint[]), unnest($18::bigint[]), unnest($19::bigint[]),"
-              " unnest($20::bigint[]), unnest($21::bigint[])"),
+        WRITES(
+            "accounts",
+            "UPDATE accounts SET debits_pending = v.debits_pending,"
+            " debits_posted = v.debits_posted, credits_pending = v.credits_pending,"
+            " credits_posted = v.credits_posted, flags = v.flags, timestamp_last = v.timestamp_last"
+            " FROM (SELECT unnest($1::uuid[]) AS id, unnest($2::bigint[]) AS debits_pending,"
+            " unnest($3::bigint[]) AS debits_posted, unnest($4::bigint[]) AS credits_pending,"
+            " unnest($5::bigint[]) AS credits_posted, unnest($6::integer[]) AS flags,"
+            " unnest($7::bigint[]) AS timestamp_last) AS v WHERE accounts.id = v.id")),
+    STATEMENT(
+        TRANSFERS_INSERT, SHARD, "transfers_insert",
+        WRITES(
+            "transfers",
+            "INSERT INTO transfers (" TRANSFER_COLUMNS ", " DEBIT_BALANCES ", " CREDIT_BALANCES ")"
+            " SELECT unnest($1::uuid[]), unnest($2::uuid[]), unnest($3::uuid[]),"
+            " unnest($4::uuid[]), unnest($5::uuid[]), unnest($6::bigint[]), unnest($7::bigint[]),"
+            " unnest($8::bigint[]), unnest($9::bigint[]), unnest($10::integer[]),"
+            " unnest($11::integer[]), unnest($12::text[]), unnest($13::integer[]),"
+            " unnest($14::bigint[]), unnest($15::bigint[]), unnest($16::bigint[]),"
+            " unnest($17::bigint[]), unnest($18::bigint[]), unnest($19::bigint[]),"
+            " unnest($20::bigint[]), unnest($21::bigint[])")),
     STATEMENT(
         PENDINGS_WRITE, SHARD, "pendings_write",
-        "INSERT INTO pending_transfers (id, debit_account_id, credit_account_id, amount,"
-        " expires_at, status, resolved_at, " DEBIT_BALANCES ", " CREDIT_BALANCES ")"
-        " SELECT unnest($1::uuid[]), unnest($2::uuid[]), unnest($3::uuid[]),"
-        " unnest($4::bigint[]), unnest($5::bigint[]), unnest($6::integer[]),"
-        " unnest($7::bigint[]), unnest($8::bigint[]), unnest($9::bigint[]), unnest($10::bigint[]),"
-        " unnest($11::bigint[]), unnest($12::bigint[]), unnest($13::bigint[]),"
-        " unnest($14::bigint[]), unnest($15::bigint[])"
-        " ON CONFLICT (id) DO UPDATE SET status = excluded.status,"
-        " resolved_at = excluded.resolved_at,"
-        " (" DEBIT_BALANCES ", " CREDIT_BALANCES ") = ROW (excluded.debit_debits_pending,"
-        " excluded.debit_debits_posted, excluded.debit_credits_pending,"
-        " excluded.debit_credits_posted, excluded.credit_debits_pending,"
-        " excluded.credit_debits_posted, excluded.credit_credits_pending,"
-        " excluded.credit_credits_posted)"),
-    STATEMENT(LIMITS_WRITE, SHARD, "limits_write",
-              "WITH changed AS (UPDATE accounts SET credit_limit = v.credit_limit"
-              " FROM (SELECT unnest($1::uuid[]) AS id, unnest($2::bigint[]) AS credit_limit) AS v"
-              " WHERE accounts.id = v.id"
-              " RETURNING accounts.id, accounts.timestamp_last, accounts.credit_limit)"
-              " INSERT INTO credit_limits (account_id, timestamp, credit_limit)"
-              " SELECT id, timestamp_last, credit_limit FROM changed"),
+        WRITES("pending_transfers",
+               "INSERT INTO pending_transfers (id, debit_account_id, credit_account_id, amount,"
+               " expires_at, status, resolved_at, " DEBIT_BALANCES ", " CREDIT_BALANCES ")"
+               " SELECT unnest($1::uuid[]), unnest($2::uuid[]), unnest($3::uuid[]),"
+               " unnest($4::bigint[]), unnest($5::bigint[]), unnest($6::integer[]),"
+               " unnest($7::bigint[]), unnest($8::bigint[]), unnest($9::bigint[]), "
+               "unnest($10::bigint[]),"
+               " unnest($11::bigint[]), unnest($12::bigint[]), unnest($13::bigint[]),"
+               " unnest($14::bigint[]), unnest($15::bigint[])"
+               " ON CONFLICT (id) DO UPDATE SET status = excluded.status,"
+               " resolved_at = excluded.resolved_at,"
+               " (" DEBIT_BALANCES ", " CREDIT_BALANCES ") = ROW (excluded.debit_debits_pending,"
+               " excluded.debit_debits_posted, excluded.debit_credits_pending,"
+               " excluded.debit_credits_posted, excluded.credit_debits_pending,"
+               " excluded.credit_debits_posted, excluded.credit_credits_pending,"
+               " excluded.credit_credits_posted)")),
+    STATEMENT(LIMITS_UPDATE, SHARD, "limits_update",
+              WRITES("accounts",
+                     "UPDATE accounts SET credit_limit = v.credit_limit"
+                     " FROM (SELECT unnest($1::uuid[]) AS id, unnest($2::bigint[]) AS credit_limit)"
+                     " AS v WHERE accounts.id = v.id")),
+    STATEMENT(LIMITS_INSERT, SHARD, "limits_insert",
+              WRITES("credit_limits",
+                     "INSERT INTO credit_limits (account_id, timestamp, credit_limit)"
+                     " SELECT unnest($1::uuid[]), unnest($2::bigint[]), unnest($3::bigint[])")),
     /* By that very transaction: another one may have written the row with the same timestamp,
      * though an account, which others change soon, only where it was imported with it. The lock is
      * written to the log: a commit after it waits for standbys as the first one did. */
@@ -192,7 +211,8 @@ const florin_statement_text_t florin_statements[FLORIN_SQL_COUNT] = {
               " AND timestamp = $2::bigint AND " BY_TRANSACTION_3 " FOR UPDATE)"),
 
     STATEMENT(DECIDE, SHARD, "decide",
-              "INSERT INTO decisions (batch, decision) VALUES ($1::uuid, 'commit')"),
+              COUNTED("decisions",
+                      "INSERT INTO decisions (batch, decision) VALUES ($1::uuid, 'commit')", "1")),
     STATEMENT(FENCE, SHARD, "fence",
               "INSERT INTO decisions (batch, decision) SELECT $1::uuid, 'abort'"
               " WHERE $3::boolean OR pg_try_advisory_xact_lock($2::bigint)"

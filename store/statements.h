@@ -6,6 +6,11 @@
 #define FLORIN_SCHEMA_CONTROL 1
 #define FLORIN_SCHEMA_SHARD   3
 
+/* What a server calls a second row of the same key, and what a statement that writes calls it when
+ * it wrote other rows than it was given. */
+#define FLORIN_SQLSTATE_UNIQUE  "23505"
+#define FLORIN_SQLSTATE_WRITTEN "22P02"
+
 typedef enum {
     FLORIN_STATEMENTS_NONE, /* a bare session: no schema is needed */
     FLORIN_STATEMENTS_CONTROL,
@@ -47,7 +52,8 @@ typedef enum {
     FLORIN_SQL_ACCOUNTS_UPDATE,
     FLORIN_SQL_TRANSFERS_INSERT,
     FLORIN_SQL_PENDINGS_WRITE,
-    FLORIN_SQL_LIMITS_WRITE,
+    FLORIN_SQL_LIMITS_UPDATE,
+    FLORIN_SQL_LIMITS_INSERT,
     FLORIN_SQL_WAS_WRITTEN,
     /* shards: two-phase commit */
     FLORIN_SQL_DECIDE,

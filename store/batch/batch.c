@@ -18,7 +18,7 @@
 static void fail_all(florin_plan_t *self, const florin_error_t *error)
 {
     for (size_t i = 0; i < self->requests_count; i++)
-        if (florin_plan_lives(&self->requests[i]))
+        if (florin_plan_lives(self, &self->requests[i]))
             self->requests[i].error = *error;
 }
 
@@ -30,7 +30,8 @@ static void apply(florin_plan_t *self)
         *self->expired = 0;
     for (size_t i = 0; i < self->requests_count; i++) {
         florin_store_request_t *request = &self->requests[i];
-        if (florin_plan_lives(request) && !self->kind->apply(self, event, request->events_count))
+        if (florin_plan_lives(self, request) &&
+            !self->kind->apply(self, event, request->events_count))
             florin_error_set(&request->error, FLORIN_ERROR_TOO_LARGE,
                              "more accounts than one batch can hold; split the request");
         event += request->events_count;
@@ -78,36 +79,67 @@ static void pause_between(unsigned tries)
 static size_t release_overdue(florin_store_t *store, florin_ledger_t *ledger,
                               const florin_overdue_t *overdue, size_t count);
 
-/* Each turn of the loop ends it, sweeps for the only time, counts a try, or leaves fewer requests.
- */
-static void run(florin_plan_t *self)
+/* What conflicts told last; whoever needs more tries than these is told it. */
+static void give_way(florin_plan_t *self, unsigned tries)
+{
+    florin_error_t error;
+    florin_error_set(&error, FLORIN_ERROR_CONFLICT,
+                     "gave way to other transactions %u times; try again (%.300s)", tries,
+                     self->conflict.message);
+    fail_all(self, &error);
+}
+
+/* Tries this part until it is done, or a server has refused several requests for what may be the
+ * fault of one: then nothing of it is done, and it is false. Each turn of the loop ends it, sweeps
+ * for the only time, counts a try, or leaves fewer requests. */
+static bool run_part(florin_plan_t *self, uint64_t deadline_ms)
 {
     florin_overdue_t overdue[FLORIN_OVERDUE_MAX];
     size_t overdue_count = 0;
-    uint64_t deadline_ms = florin_store_deadline(self->store);
     unsigned tries = 0;
     while (florin_plan_living(self) > 0) {
         size_t before = florin_plan_living(self);
+        self->refused = self->collided = false;
         florin_step_t step = try_once(self, overdue, &overdue_count);
         if (step == FLORIN_STEP_DONE)
-            return;
+            return true;
         if (step == FLORIN_STEP_SWEEP) {
             self->swept = true;
             (void)release_overdue(self->store, self->ledger, overdue, overdue_count);
             continue;
         }
+        if (self->refused)
+            return false;
         if (florin_plan_living(self) < before)
             continue;
         tries++;
         if (tries == FLORIN_BATCH_TRIES_MAX || florin_clock_ms() >= deadline_ms) {
-            florin_error_t error;
-            florin_error_set(&error, FLORIN_ERROR_CONFLICT,
-                             "gave way to other transactions %u times; try again (%.300s)", tries,
-                             self->conflict.message);
-            fail_all(self, &error);
-            return;
+            if (self->collided && before > 1)
+                return false;
+            give_way(self, tries);
+            return true;
         }
         pause_between(tries);
+    }
+    return true;
+}
+
+/* All requests in one part; after a refusal its first half, and so on, until the one to blame is
+ * alone with its error. What follows a part that is done is the next part, as a whole. */
+static void run(florin_plan_t *self)
+{
+    uint64_t deadline_ms = florin_store_deadline(self->store);
+    self->first = 0;
+    self->end = self->requests_count;
+    while (self->first < self->end) {
+        if (!run_part(self, deadline_ms) && florin_clock_ms() < deadline_ms) {
+            self->end = self->first + (self->end - self->first) / 2;
+            continue;
+        }
+        if (self->refused || self->collided)
+            fail_all(self, &self->conflict);
+        self->first = self->end;
+        self->end = self->requests_count;
     }
 }
 

@@ -14,33 +14,10 @@ static bool apply_accounts(florin_plan_t *self, size_t first, size_t count)
 
 const florin_kind_t florin_kind_accounts = {.accounts = opened_account, .apply = apply_accounts};
 
-static florin_shards_t transfer_shards(const florin_plan_t *self, size_t index)
+static florin_named_t named_by_transfer(const florin_plan_t *self, size_t index)
 {
     const florin_transfer_t *transfer = &self->transfers[index].transfer;
-    return florin_plan_place(self, transfer->id) | florin_plan_place(self, transfer->pending_id);
-}
-
-/* A transfer is read where its id lives, and where its debit account is locked: there it is certain
- * whether it has been written, and what became of it. */
-static void take_both(florin_plan_t *self, florin_id_t id, florin_id_t debit)
-{
-    size_t place = florin_store_shard_of(self->store, id);
-    size_t debit_place = florin_store_shard_of(self->store, debit);
-    florin_plan_take_transfer(self, place, id);
-    if (debit != 0 && debit_place != place)
-        florin_plan_take_transfer(self, debit_place, id);
-}
-
-/* A dry run locks nothing, and so reads a pending transfer where its credit account is, too. */
-static void take_transfer(florin_plan_t *self, size_t index)
-{
-    const florin_transfer_t *transfer = &self->transfers[index].transfer;
-    const florin_sides_t sides = florin_plan_sides(self, index);
-    take_both(self, transfer->id, sides.debit);
-    take_both(self, transfer->pending_id, sides.debit);
-    if (self->dry && sides.credit != 0)
-        florin_plan_take_transfer(self, florin_store_shard_of(self->store, sides.credit),
-                                  transfer->pending_id);
+    return (florin_named_t){transfer->id, transfer->pending_id};
 }
 
 static bool apply_transfers(florin_plan_t *self, size_t first, size_t count)
@@ -51,20 +28,13 @@ static bool apply_transfers(florin_plan_t *self, size_t first, size_t count)
     return room;
 }
 
-const florin_kind_t florin_kind_transfers = {florin_plan_sides, transfer_shards, take_transfer,
-                                             apply_transfers};
+const florin_kind_t florin_kind_transfers = {florin_plan_sides, named_by_transfer, apply_transfers};
 
 /* An id's own shard alone: whoever creates a transfer of that id writes there, too, and the primary
  * key lets one of the two do it. */
-static florin_shards_t settled_shards(const florin_plan_t *self, size_t index)
+static florin_named_t named_by_settled(const florin_plan_t *self, size_t index)
 {
-    return florin_plan_place(self, self->settled_ids[index]);
-}
-
-static void take_settled(florin_plan_t *self, size_t index)
-{
-    florin_id_t id = self->settled_ids[index];
-    florin_plan_take_transfer(self, florin_store_shard_of(self->store, id), id);
+    return (florin_named_t){.id = self->settled_ids[index]};
 }
 
 static bool apply_settled(florin_plan_t *self, size_t first, size_t count)
@@ -73,8 +43,7 @@ static bool apply_settled(florin_plan_t *self, size_t first, size_t count)
                                           self->transfer_outcomes + first);
 }
 
-const florin_kind_t florin_kind_settled = {
-    .shards = settled_shards, .take = take_settled, .apply = apply_settled};
+const florin_kind_t florin_kind_settled = {.named = named_by_settled, .apply = apply_settled};
 
 static florin_sides_t limited_account(const florin_plan_t *self, size_t index)
 {
@@ -94,15 +63,9 @@ static florin_sides_t overdue_sides(const florin_plan_t *self, size_t index)
     return self->overdue[index].sides;
 }
 
-static florin_shards_t overdue_shards(const florin_plan_t *self, size_t index)
+static florin_named_t named_by_overdue(const florin_plan_t *self, size_t index)
 {
-    return florin_plan_place(self, self->overdue[index].id);
-}
-
-static void take_overdue(florin_plan_t *self, size_t index)
-{
-    const florin_overdue_t *overdue = &self->overdue[index];
-    take_both(self, overdue->id, overdue->sides.debit);
+    return (florin_named_t){.id = self->overdue[index].id};
 }
 
 /* Each is a request of its own: one whose shards are away must not keep the others. */
@@ -114,5 +77,4 @@ static bool apply_overdue(florin_plan_t *self, size_t first, size_t count)
     return room;
 }
 
-const florin_kind_t florin_kind_overdue = {overdue_sides, overdue_shards, take_overdue,
-                                           apply_overdue};
+const florin_kind_t florin_kind_overdue = {overdue_sides, named_by_overdue, apply_overdue};

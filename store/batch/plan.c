@@ -2,6 +2,7 @@
 #include "store/batch/plan.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "lib/log.h"
 
@@ -12,9 +13,10 @@ florin_shards_t florin_plan_place(const florin_plan_t *self, florin_id_t id)
     return id == 0 ? 0 : florin_shards_of(florin_store_shard_of(self->store, id));
 }
 
-bool florin_plan_lives(const florin_store_request_t *request)
+bool florin_plan_lives(const florin_plan_t *self, const florin_store_request_t *request)
 {
-    return request->error.code == 0;
+    size_t index = (size_t)(request - self->requests);
+    return request->error.code == 0 && index >= self->first && index < self->end;
 }
 
 florin_sides_t florin_plan_accounts(const florin_plan_t *self, size_t index)
@@ -22,19 +24,24 @@ florin_sides_t florin_plan_accounts(const florin_plan_t *self, size_t index)
     return self->kind->accounts ? self->kind->accounts(self, index) : (florin_sides_t){0};
 }
 
+florin_named_t florin_plan_named(const florin_plan_t *self, size_t index)
+{
+    return self->kind->named ? self->kind->named(self, index) : (florin_named_t){0};
+}
+
 static florin_shards_t shards_of_event(const florin_plan_t *self, size_t index)
 {
     const florin_sides_t sides = florin_plan_accounts(self, index);
-    florin_shards_t shards =
-        florin_plan_place(self, sides.debit) | florin_plan_place(self, sides.credit);
-    return self->kind->shards ? shards | self->kind->shards(self, index) : shards;
+    const florin_named_t named = florin_plan_named(self, index);
+    return florin_plan_place(self, sides.debit) | florin_plan_place(self, sides.credit) |
+           florin_plan_place(self, named.id) | florin_plan_place(self, named.pending_id);
 }
 
 size_t florin_plan_living(const florin_plan_t *self)
 {
     size_t count = 0;
     for (size_t i = 0; i < self->requests_count; i++)
-        count += florin_plan_lives(&self->requests[i]);
+        count += florin_plan_lives(self, &self->requests[i]);
     return count;
 }
 
@@ -43,7 +50,7 @@ void florin_plan_each(florin_plan_t *self, florin_visit_fn *visit, void *arg)
     for (size_t i = 0, event = 0; i < self->requests_count; i++) {
         florin_store_request_t *request = &self->requests[i];
         size_t end = event + request->events_count;
-        for (; event < end && florin_plan_lives(request); event++)
+        for (; event < end && florin_plan_lives(self, request); event++)
             visit(self, request, event, arg);
         event = end;
     }
@@ -67,6 +74,38 @@ void florin_plan_fail(florin_plan_t *self, florin_shards_t shards, const florin_
     florin_plan_each(self, fail_there, &(failure_t){shards, error});
 }
 
+typedef struct {
+    florin_shards_t shards;
+    const florin_store_request_t *latest;
+    size_t count;
+} touching_t;
+
+static void count_touching(florin_plan_t *self, florin_store_request_t *request, size_t event,
+                           void *arg)
+{
+    touching_t *touching = arg;
+    if (request == touching->latest || !(shards_of_event(self, event) & touching->shards))
+        return;
+    touching->latest = request;
+    touching->count++;
+}
+
+/* The server said no, and it does not pass: one of the requests there is to blame for it. */
+static void take_refusal(florin_plan_t *self, size_t shard)
+{
+    const florin_session_t *session = &self->store->shards[shard];
+    touching_t touching = {.shards = florin_shards_of(shard)};
+    florin_plan_each(self, count_touching, &touching);
+    if (touching.count > 1 && session->fault == FLORIN_FAULT_REFUSED &&
+        session->error.code != FLORIN_ERROR_UNAVAILABLE) {
+        self->refused = true;
+        self->conflict = session->error;
+    } else {
+        florin_log(FLORIN_LOG_WARN, "shard_fault", "%s", session->error.message);
+        florin_plan_fail(self, florin_shards_of(shard), &session->error);
+    }
+}
+
 bool florin_plan_faults(florin_plan_t *self, florin_shards_t shards, bool reading)
 {
     bool any = false;
@@ -84,9 +123,9 @@ bool florin_plan_faults(florin_plan_t *self, florin_shards_t shards, bool readin
             self->reopened |= florin_shards_of(i);
         if (forgiven || session->fault == FLORIN_FAULT_CONFLICT) {
             self->conflict = session->error;
+            self->collided = strcmp(session->sqlstate, FLORIN_SQLSTATE_UNIQUE) == 0;
         } else {
-            florin_log(FLORIN_LOG_WARN, "shard_fault", "%s", session->error.message);
-            florin_plan_fail(self, florin_shards_of(i), &session->error);
+            take_refusal(self, i);
         }
     }
     return any;
@@ -153,7 +192,7 @@ static void take_account(florin_plan_t *self, florin_id_t id)
     take_id(part->account_ids, &part->account_ids_count, id);
 }
 
-void florin_plan_take_transfer(florin_plan_t *self, size_t shard, florin_id_t id)
+static void take_transfer(florin_plan_t *self, size_t shard, florin_id_t id)
 {
     florin_part_t *part = &self->parts[shard];
     if (id == 0)
@@ -162,15 +201,30 @@ void florin_plan_take_transfer(florin_plan_t *self, size_t shard, florin_id_t id
     take_id(part->transfer_ids, &part->transfer_ids_count, id);
 }
 
+/* A transfer is read where its id lives, and where its debit account is locked: there it is certain
+ * whether it has been written, and what became of it. */
+static void take_both(florin_plan_t *self, florin_id_t id, florin_id_t debit)
+{
+    size_t place = florin_store_shard_of(self->store, id);
+    size_t debit_place = florin_store_shard_of(self->store, debit);
+    take_transfer(self, place, id);
+    if (debit != 0 && debit_place != place)
+        take_transfer(self, debit_place, id);
+}
+
+/* A dry run locks nothing, and so reads a pending transfer where its credit account is, too. */
 static void take_event(florin_plan_t *self, florin_store_request_t *request, size_t index,
                        void *arg)
 {
     (void)request, (void)arg;
     const florin_sides_t sides = florin_plan_accounts(self, index);
+    const florin_named_t named = florin_plan_named(self, index);
     take_account(self, sides.debit);
     take_account(self, sides.credit);
-    if (self->kind->take)
-        self->kind->take(self, index);
+    take_both(self, named.id, sides.debit);
+    take_both(self, named.pending_id, sides.debit);
+    if (self->dry && sides.credit != 0)
+        take_transfer(self, florin_store_shard_of(self->store, sides.credit), named.pending_id);
 }
 
 static void take_limit(florin_plan_t *self, const florin_window_limit_t *limit)

@@ -43,14 +43,18 @@ typedef struct {
 
 typedef struct florin_plan florin_plan_t;
 
+/* The transfers of an event. */
+typedef struct {
+    florin_id_t id;
+    florin_id_t pending_id; /* what it posts or voids */
+} florin_named_t;
+
 /* What kinds of batches do each in their own way (kinds.c). */
 typedef struct {
     /* The accounts that event `index` needs; NULL, or 0 for one or both: none. */
     florin_sides_t (*accounts)(const florin_plan_t *self, size_t index);
-    /* The shards that it needs beside those of its accounts; NULL: none. */
-    florin_shards_t (*shards)(const florin_plan_t *self, size_t index);
-    /* Takes the transfers that it needs, with florin_plan_take_transfer; NULL: none. */
-    void (*take)(florin_plan_t *self, size_t index);
+    /* The transfers that it names; NULL, or 0 for one or both: none. */
+    florin_named_t (*named)(const florin_plan_t *self, size_t index);
     /* Lets the ledger decide some events; false when it has no room for them. */
     bool (*apply)(florin_plan_t *self, size_t first, size_t count);
 } florin_kind_t;
@@ -72,6 +76,7 @@ struct florin_plan {
     size_t *expired; /* how many of these were released */
     florin_store_request_t *requests;
     size_t requests_count;
+    size_t first, end; /* the part of them that is tried now; the others are left alone */
     const florin_window_limit_t *limits;
     size_t limits_count;
     bool dry;   /* locks nothing, writes nothing */
@@ -87,6 +92,9 @@ struct florin_plan {
 
     florin_shards_t reopened; /* lost before they were written to; each is forgiven once */
     florin_error_t conflict;  /* the latest */
+    /* Of the try: a server refused what several requests brought, or had a row that should not have
+     * been there. Who of them is to blame is to be found. */
+    bool refused, collided;
 };
 
 /* What became of a step of a try. */
@@ -98,8 +106,6 @@ typedef enum {
 
 /* The shards of an id's place; none for 0, which no row can have. */
 florin_shards_t florin_plan_place(const florin_plan_t *self, florin_id_t id);
-/* Takes an id to read on that shard. */
-void florin_plan_take_transfer(florin_plan_t *self, size_t shard, florin_id_t id);
 /* Whether it leaves its accounts to the pending transfer that it posts or voids. */
 bool florin_plan_leaves_out(const florin_transfer_t *transfer);
 /* Events of all requests, also of those that do not live. */
@@ -110,11 +116,12 @@ florin_sides_t florin_plan_sides(const florin_plan_t *self, size_t index);
  * now to need its accounts. */
 void florin_plan_learn_sides(florin_plan_t *self, size_t first, size_t count);
 
-/* The accounts that an event needs. */
+/* The accounts that an event needs, and the transfers that it names. */
 florin_sides_t florin_plan_accounts(const florin_plan_t *self, size_t index);
+florin_named_t florin_plan_named(const florin_plan_t *self, size_t index);
 
-/* Requests that have no error yet. */
-bool florin_plan_lives(const florin_store_request_t *request);
+/* Requests of this try's part that have no error yet. */
+bool florin_plan_lives(const florin_plan_t *self, const florin_store_request_t *request);
 size_t florin_plan_living(const florin_plan_t *self);
 
 /* Visits the events of requests that live; the rest of a request's are left out when it gets its

@@ -1,6 +1,46 @@
 /* The second half of a try: what the ledger changed, sorted by shard and written. */
 #include "store/batch/write.h"
 
+/* The changes of limits on one shard. */
+typedef struct {
+    size_t shard;
+    florin_limit_row_t *rows;
+    size_t count;
+} limits_t;
+
+/* An account's limit may change more than once in a batch: each is a row of its history. */
+static void take_limit(florin_plan_t *self, florin_store_request_t *request, size_t event,
+                       void *arg)
+{
+    (void)request;
+    limits_t *limits = arg;
+    const florin_limit_event_t *limit = &self->credit_limits[event];
+    uint64_t timestamp = self->credit_limit_outcomes[event].timestamp;
+    if (timestamp != 0 && florin_store_shard_of(self->store, limit->account_id) == limits->shard)
+        limits->rows[limits->count++] =
+            (florin_limit_row_t){limit->account_id, timestamp, limit->credit_limit};
+}
+
+static void add_limits(florin_plan_t *self, size_t shard)
+{
+    florin_session_t *session = &self->store->shards[shard];
+    const florin_part_t *part = &self->parts[shard];
+    limits_t limits = {.shard = shard};
+    florin_params_t params;
+    florin_params_init(&params, self->store->arena);
+    florin_rows_update_limits(&params, part->changed, part->changed_count);
+    florin_session_call(session, FLORIN_SQL_LIMITS_UPDATE, &params);
+    limits.rows =
+        florin_arena_calloc(self->store->arena, florin_plan_events(self), sizeof *limits.rows);
+    florin_params_init(&params, self->store->arena);
+    params.failed = !limits.rows;
+    if (limits.rows) {
+        florin_plan_each(self, take_limit, &limits);
+        florin_rows_insert_limits(&params, limits.rows, limits.count);
+    }
+    florin_session_call(session, FLORIN_SQL_LIMITS_INSERT, &params);
+}
+
 void florin_batch_add_writes(florin_plan_t *self, size_t shard)
 {
     florin_session_t *session = &self->store->shards[shard];
@@ -26,9 +66,6 @@ void florin_batch_add_writes(florin_plan_t *self, size_t shard)
         florin_rows_write_pendings(&params, part->pendings, part->pendings_count);
         florin_session_call(session, FLORIN_SQL_PENDINGS_WRITE, &params);
     }
-    if (self->credit_limits && part->changed_count > 0) {
-        florin_params_init(&params, self->store->arena);
-        florin_rows_write_limits(&params, part->changed, part->changed_count);
-        florin_session_call(session, FLORIN_SQL_LIMITS_WRITE, &params);
-    }
+    if (self->credit_limits && part->changed_count > 0)
+        add_limits(self, shard);
 }

@@ -30,7 +30,8 @@ static void codes_have_names(void **state)
     assert_string_equal(florin_error_name(FLORIN_ERROR_MEMORY), "memory");
     assert_string_equal(florin_error_name(FLORIN_ERROR_TIMEOUT), "timeout");
     assert_string_equal(florin_error_name(FLORIN_ERROR_INTERNAL), "internal");
-    assert_string_equal(florin_error_name(FLORIN_ERROR_INTERNAL - 1), "unknown");
+    assert_string_equal(florin_error_name(FLORIN_ERROR_ASIDE), "aside");
+    assert_string_equal(florin_error_name(FLORIN_ERROR_ASIDE - 1), "unknown");
     assert_string_equal(florin_error_name(1), "unknown");
 }
 

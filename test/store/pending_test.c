@@ -642,12 +642,19 @@ static void limits_change_and_are_kept(void **state)
         florin_store_set_credit_limits(store, ledger, &lower, outcomes, &request, 1, &error), 0);
     assert_int_equal(outcomes[0].result, FLORIN_LIMIT_EXCEEDS_CREDITS);
     assert_int_equal(look_at(store, debit).credit_limit, 10);
-    char sql[160], id[FLORIN_ID_TEXT_BYTES];
+    /* Twice in one request, and once to what it is. */
+    const florin_limit_event_t twice[] = {{debit, 30}, {debit, 20}, {debit, 20}};
+    request.events_count = 3;
+    assert_int_equal(
+        florin_store_set_credit_limits(store, ledger, twice, outcomes, &request, 1, &error), 0);
+    assert_int_equal(look_at(store, debit).credit_limit, 20);
+    assert_true(outcomes[0].timestamp < outcomes[1].timestamp && outcomes[2].timestamp == 0);
+    char sql[200], id[FLORIN_ID_TEXT_BYTES];
     snprintf(sql, sizeof sql,
-             "SELECT string_agg(credit_limit::text, ',') FROM credit_limits"
+             "SELECT string_agg(credit_limit::text, ',' ORDER BY timestamp) FROM credit_limits"
              " WHERE account_id = '%s'",
              florin_id_format_uuid(debit, id));
-    assert_string_equal(servers_ask(servers_shard(0), sql), "10");
+    assert_string_equal(servers_ask(servers_shard(0), sql), "10,30,20");
     check_books();
 }
 
