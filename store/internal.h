@@ -36,6 +36,9 @@ struct florin_store {
     florin_id_t forget[FLORIN_SHARDS_MAX][FLORIN_STORE_FORGET_MAX];
     size_t forget_count[FLORIN_SHARDS_MAX];
 
+    void (*mapped)(void *arg, const florin_slots_t *slots); /* NULL: nobody is told of the map */
+    void *mapped_arg;
+
     void (*meanwhile)(void *arg); /* NULL: nothing to do while a batch is written */
     void *meanwhile_arg;
 
@@ -51,8 +54,6 @@ struct florin_store {
 uint64_t florin_store_deadline(const florin_store_t *self);
 
 int florin_store_open_control(florin_store_t *self, florin_error_t *error) FLORIN_MUST_USE;
-/* Reads the map, once. */
-int florin_store_map(florin_store_t *self, florin_error_t *error) FLORIN_MUST_USE;
 /* Opens a shard's session, and checks that it is the shard it should be. */
 int florin_store_open_shard(florin_store_t *self, size_t shard,
                             florin_error_t *error) FLORIN_MUST_USE;

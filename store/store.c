@@ -3,6 +3,7 @@
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "lib/clock.h"
 
@@ -30,6 +31,8 @@ int florin_store_new(const florin_store_options_t *options, florin_store_t **sto
     };
     self->in_doubt_after_ms = options->in_doubt_after_ms;
     self->metrics = options->metrics;
+    self->mapped = options->mapped;
+    self->mapped_arg = options->mapped_arg;
     int result = florin_session_init(&self->control, "control", options->control, error);
     florin_session_measure(&self->control, self->metrics);
     if (result != 0)
@@ -71,6 +74,16 @@ int florin_store_open_control(florin_store_t *self, florin_error_t *error)
     return florin_session_open(&self->control, FLORIN_STATEMENTS_CONTROL, &self->timeouts, error);
 }
 
+/* Tells whoever wants to know where the slots are. */
+static void tell_map(const florin_store_t *self)
+{
+    florin_slots_t slots = {.shards_count = self->shards_count};
+    if (!self->mapped)
+        return;
+    memcpy(slots.shards, self->slots, sizeof slots.shards);
+    self->mapped(self->mapped_arg, &slots);
+}
+
 /* Takes the map from a round's results: check, shards, slots. */
 static int read_map(florin_store_t *self, florin_error_t *error)
 {
@@ -105,6 +118,7 @@ static int read_map(florin_store_t *self, florin_error_t *error)
         return result;
     self->cluster = florin_column_id(check, 0, 1);
     self->shards_count = count;
+    tell_map(self);
     return 0;
 }
 
@@ -132,6 +146,7 @@ int florin_store_map(florin_store_t *self, florin_error_t *error)
     result = florin_session_finish(&self->control, florin_store_deadline(self), error);
     if (result == 0)
         result = read_map(self, error);
+    florin_session_close(&self->control); /* there may be many stores, and all need it but once */
     self->timeouts.idle_timeout_ms = idle_timeout_ms(self);
     return result;
 }

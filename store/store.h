@@ -14,12 +14,21 @@
 
 typedef struct florin_store florin_store_t;
 
+/* Which shard each slot is on; an id's slot is florin_id_slot. */
+typedef struct {
+    size_t shards_count; /* 0: not known yet */
+    uint8_t shards[FLORIN_SLOTS];
+} florin_slots_t;
+
 typedef struct {
     const char *control; /* libpq connection string of the control database */
     uint32_t connect_timeout_ms;
     uint32_t statement_timeout_ms; /* no query waits longer, whatever the server does */
     uint32_t in_doubt_after_ms;    /* how long a coordinator that lives may keep a batch waiting */
     florin_metrics_t *metrics;     /* outlives the store; NULL: none are wanted */
+    /* Called in the store's thread each time it has read the slot map; NULL: nobody is told. */
+    void (*mapped)(void *arg, const florin_slots_t *slots);
+    void *mapped_arg;
 } florin_store_options_t;
 
 /* Copies the options; does not connect. Several stores may count in the same metrics. */
@@ -27,8 +36,10 @@ int florin_store_new(const florin_store_options_t *options, florin_store_t **sto
                      florin_error_t *error) FLORIN_MUST_USE;
 void florin_store_destroy(florin_store_t **self_p);
 
+/* Reads the slot map, if that was not done yet. Optional, as the next. */
+int florin_store_map(florin_store_t *self, florin_error_t *error) FLORIN_MUST_USE;
 /* Reads the slot map, connects to every shard and checks that the schema is the one this program
- * was built for. Optional: other calls do it when needed. */
+ * was built for. Other calls do it when needed. */
 int florin_store_connect(florin_store_t *self, florin_error_t *error) FLORIN_MUST_USE;
 
 /* Some requests' events in one array, one request after the other. Linked chains end with their
