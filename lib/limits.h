@@ -34,6 +34,12 @@
 #define FLORIN_WORKER_WEIGHT_MAX   1000
 #define FLORIN_BROKERS_MAX         8 /* that one client or worker talks to */
 
+/* A worker's lanes. */
+#define FLORIN_LANE_KINDS_MAX      8
+#define FLORIN_SHARD_LANES_MAX     64
+#define FLORIN_SHARD_LANES_DEFAULT 4
+#define FLORIN_LANES_MAX           (FLORIN_SHARD_LANES_MAX + FLORIN_LANE_KINDS_MAX)
+
 /* The books. */
 #define FLORIN_SLOTS                 1024
 #define FLORIN_SHARDS_MAX            64

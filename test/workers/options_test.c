@@ -18,12 +18,10 @@ static char folder[] = "/tmp/florin-options-XXXXXX";
 static char config_path[64];
 static char output[2048]; /* what the last run wrote to stdout and stderr */
 
-static int fail_to_start(void **state, const florin_config_t *config, florin_metrics_t *metrics,
-                         florin_error_t *error)
+static int fail_to_start(void **state, const florin_setup_t *setup, florin_error_t *error)
 {
-    (void)metrics;
     (void)state;
-    (void)config;
+    (void)setup;
     return florin_error_set(error, FLORIN_ERROR_CONFIG, "%s: not today", config_path);
 }
 
@@ -31,8 +29,13 @@ static const florin_setting_t settings[] = {
     {"fake/number", FLORIN_SETTING_NUMBER, "5", 1, 9, "a setting of the handler's own"},
 };
 
+static const florin_lane_kind_t lanes[] = {{"first", .by_shard = false},
+                                           {"more", .by_shard = true}};
+
 static const florin_handler_t handler = {.service = "fake",
                                          .program = "florin-fake",
+                                         .lanes = lanes,
+                                         .lanes_count = 2,
                                          .settings = settings,
                                          .settings_count = 1,
                                          .start = fail_to_start};

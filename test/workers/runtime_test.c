@@ -24,13 +24,11 @@
 static int gate, begun;
 static unsigned asks, batches, idles;
 
-static int start(void **state, const florin_config_t *config, florin_metrics_t *metrics,
-                 florin_error_t *error)
+static int start(void **state, const florin_setup_t *setup, florin_error_t *error)
 {
-    (void)metrics;
     (void)error;
     *state = &batches;
-    return config ? 0 : -1;
+    return setup->config ? 0 : -1;
 }
 
 static size_t weigh(const Florin__V1__Request *request)
@@ -106,8 +104,12 @@ static void stop(void **state)
     *state = NULL;
 }
 
+static const florin_lane_kind_t lane = {"fake", .by_shard = false};
+
 static const florin_handler_t handler = {.service = "fake",
                                          .program = "florin-fake",
+                                         .lanes = &lane,
+                                         .lanes_count = 1,
                                          .start = start,
                                          .weigh = weigh,
                                          .ask = ask,
@@ -115,17 +117,79 @@ static const florin_handler_t handler = {.service = "fake",
                                          .idle = idle,
                                          .stop = stop};
 
+/* --------------------------------------- one with lanes: the first goes on while the others wait
+ * A reply's message names the kind of lane. A lookup's first id is the shard that it goes to; what
+ * gets there waits at the gate. */
+
+enum { FREE_LANE, GATED_LANE, KINDS };
+static const florin_lane_kind_t lanes[KINDS] = {{"free", .by_shard = false},
+                                                {"gated", .by_shard = true}};
+static __thread unsigned done; /* batches of this lane */
+
+static int start_lane(void **state, const florin_setup_t *setup, florin_error_t *error)
+{
+    (void)error;
+    *state = setup->kind == GATED_LANE ? &gate : &begun;
+    return 0;
+}
+
+static florin_route_t route(const florin_slots_t *slots, florin_wire_t body)
+{
+    florin_wire_t contents;
+    florin_wire_field_t id;
+    if (slots->shards_count != 0)
+        _exit(96);
+    if (florin_route_operation(body, &contents) == FLORIN__V1__REQUEST__OPERATION_LOOKUP_ACCOUNTS &&
+        florin_wire_next(&contents, &id) && id.contents.end > id.contents.at)
+        return (florin_route_t){.kind = GATED_LANE, .shard = id.contents.at[0]};
+    return (florin_route_t){.kind = FREE_LANE};
+}
+
+static void handle_lane(void *state, florin_call_t *calls, size_t count, florin_arena_t *arena,
+                        const florin_ahead_t *ahead)
+{
+    (void)ahead;
+    done++;
+    if (state == &gate)
+        wait_at_the_gate();
+    for (size_t i = 0; i < count; i++) {
+        calls[i].reply->status = FLORIN__V1__STATUS__STATUS_OK;
+        calls[i].reply->message =
+            florin_arena_printf(arena, "%s, its batch %u", state == &gate ? "gated" : "free", done);
+    }
+}
+
+static const florin_handler_t laned = {.service = "fake",
+                                       .program = "florin-fake",
+                                       .lanes = lanes,
+                                       .lanes_count = KINDS,
+                                       .route = route,
+                                       .start = start_lane,
+                                       .weigh = weigh,
+                                       .handle = handle_lane,
+                                       .stop = stop};
+
 /* ---------------------------------------------------------------------------------- the tests */
 
-static int set_up(void **state)
+static int start_worker(void **state, const florin_handler_t *of)
 {
     fake_t *broker = malloc(sizeof(*broker));
     if (!broker)
         return -1;
-    fake_start(broker, &handler, CREDIT, &gate, &begun);
+    fake_start(broker, of, CREDIT, &gate, &begun);
     fake_expect(broker, FLORIN_MDP_READY);
     *state = broker;
     return 0;
+}
+
+static int set_up(void **state)
+{
+    return start_worker(state, &handler);
+}
+
+static int set_up_lanes(void **state)
+{
+    return start_worker(state, &laned);
 }
 
 static int tear_down(void **state)
@@ -619,7 +683,75 @@ static void test_packs(void **state)
     fake_expect(broker, FLORIN_MDP_REPLIES);
 }
 
+/* A request for the lane of a shard. */
+static void send_gated(fake_t *broker, const char *token, uint8_t shard)
+{
+    Florin__V1__Request request = lookup_of(1);
+    lookup.ids = &(ProtobufCBinaryData){.len = 1, .data = &shard};
+    fake_request(broker, token, 60000, &request);
+}
+
+static void send_free(fake_t *broker, const char *token)
+{
+    fake_request_bytes(broker, token, "", 0);
+}
+
+/* Two lanes of four wait at the gate; what goes to another is answered, however often. */
+static void test_a_lane_that_waits_holds_up_no_other(void **state)
+{
+    fake_t *broker = *state;
+    send_gated(broker, "a", 1);
+    send_gated(broker, "b", 6); /* 6 modulo 4 */
+    fake_await_batch(broker);
+    fake_await_batch(broker);
+    for (unsigned i = 1; i <= 20; i++) {
+        char message[32];
+        (void)snprintf(message, sizeof message, "free, its batch %u", i);
+        send_free(broker, "c");
+        expect_ok(broker, "c", message);
+    }
+    fake_pass(broker, 2);
+    for (unsigned i = 0; i < 2; i++) {
+        fake_expect(broker, FLORIN_MDP_REPLY);
+        assert_string_equal(broker->reply->message, "gated, its batch 1");
+    }
+}
+
+/* Shards 2 and 6 are of one lane: the second waits for the first. */
+static void test_shards_share_lanes(void **state)
+{
+    fake_t *broker = *state;
+    send_gated(broker, "a", 2);
+    fake_await_batch(broker);
+    send_gated(broker, "b", 6);
+    send_free(broker, "c");
+    expect_ok(broker, "c", "free, its batch 1"); /* so "b" has arrived */
+    fake_pass(broker, 1);
+    expect_ok(broker, "a", "gated, its batch 1");
+    fake_pass(broker, 1);
+    expect_ok(broker, "b", "gated, its batch 2");
+}
+
+/* All lanes finish what they have. */
+static void test_sigterm_drains_all_lanes(void **state)
+{
+    fake_t *broker = *state;
+    send_gated(broker, "a", 0);
+    send_gated(broker, "b", 1);
+    send_gated(broker, "c", 2);
+    for (unsigned i = 0; i < 3; i++)
+        fake_await_batch(broker);
+    assert_int_equal(kill(broker->pid, SIGTERM), 0);
+    fake_expect(broker, FLORIN_MDP_DISCONNECT);
+    broker->mute = true;
+    fake_pass(broker, 3);
+    for (unsigned i = 0; i < 3; i++)
+        fake_expect(broker, FLORIN_MDP_REPLY);
+    assert_int_equal(fake_wait_exit(broker), 0);
+}
+
 #define GATED(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+#define LANED(test) cmocka_unit_test_setup_teardown(test, set_up_lanes, tear_down)
 
 int main(void)
 {
@@ -647,6 +779,9 @@ int main(void)
         GATED(test_sigterm_drains),
         GATED(test_sigterm_when_idle),
         GATED(test_drain_has_an_end),
+        LANED(test_a_lane_that_waits_holds_up_no_other),
+        LANED(test_shards_share_lanes),
+        LANED(test_sigterm_drains_all_lanes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -22,6 +22,7 @@ static Florin__V1__WindowLimit limits[COUNT + 1];
 static Florin__V1__WindowLimit *limits_list[COUNT + 1];
 static uint8_t ids[COUNT + 1][16];
 static florin_arena_t *arena;
+static max_align_t client; /* stands for one; nobody looks at it */
 static florin_risk_t risk;
 static florin_verdicts_t verdicts;
 static florin_transfer_event_t events[COUNT];
@@ -43,7 +44,7 @@ int florin_client_submit(florin_client_t *self, const char *service,
                          const Florin__V1__Request *request, florin_client_reply_fn *fn, void *arg,
                          florin_error_t *error)
 {
-    assert_true(!self && !taker && error->code == 0);
+    assert_true(self == risk.client && !taker && error->code == 0);
     assert_string_equal(service, "risk");
     assert_int_equal(request->operation_case, FLORIN__V1__REQUEST__OPERATION_ASSESS_TRANSFERS);
     assert_int_equal(request->assess_transfers->n_transfers, asked_count);
@@ -60,7 +61,7 @@ size_t florin_client_process(florin_client_t *self, uint32_t timeout_ms)
     static uint8_t bytes[4096];
     florin_client_reply_fn *fn = taker;
     florin_error_t error = {0};
-    assert_true(!self && fn && timeout_ms > 0);
+    assert_true(self == risk.client && fn && timeout_ms > 0);
     taker = NULL;
     now_ms += answer_ms;
     if (answer_code) {
@@ -82,6 +83,7 @@ static int set_up(void **state)
 {
     (void)state;
     arena = florin_arena_new(8192);
+    risk.client = (florin_client_t *)&client;
     answer_code = 0;
     answer_ms = 1;
     asked = 0;
@@ -114,7 +116,7 @@ static int tear_down(void **state)
 {
     (void)state;
     florin_arena_destroy(&arena);
-    risk.pause_ms = 0;
+    risk = (florin_risk_t){.pause_ms = 0};
     return 0;
 }
 
@@ -144,6 +146,16 @@ static void test_sound(void **state)
     assert_int_equal(verdicts.limits_count, COUNT);
     for (size_t i = 0; i < COUNT; i++)
         assert_true(verdicts.limits[i].account_id == i + 1); /* sorted */
+}
+
+static void test_nobody_to_ask(void **state)
+{
+    (void)state;
+    risk.client = NULL;
+    ask();
+    assert_int_equal(asked, 0);
+    for (size_t i = 0; i < COUNT; i++)
+        assert_int_equal(events[i].verdict, FLORIN_VERDICT_UNAVAILABLE);
 }
 
 /* Risk had its say on what is posted or voided: it is not asked again, be it there or not. */
@@ -402,6 +414,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         ANSWERED(test_sound),
+        ANSWERED(test_nobody_to_ask),
         ANSWERED(test_posts_and_voids_are_not_asked_about),
         ANSWERED(test_a_decision_that_is_none),
         ANSWERED(test_no_answer),

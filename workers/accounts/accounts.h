@@ -1,4 +1,5 @@
-/* The accounts worker's state and its operations, one function each; main.c joins them. */
+/* The state of one lane of an accounts worker, and its operations, one function each; main.c joins
+ * them. */
 #ifndef FLORIN_ACCOUNTS_H
 #define FLORIN_ACCOUNTS_H
 
@@ -20,6 +21,9 @@ typedef struct {
     florin_statement_entry_t entries[FLORIN_STATEMENT_ENTRIES_MAX];
     florin_trial_row_t rows[FLORIN_TRIAL_ROWS_MAX];
 } florin_accounts_t;
+
+/* A request's lane. */
+florin_route_t florin_accounts_route(const florin_slots_t *slots, florin_wire_t body);
 
 /* Each answers those of the calls that ask for its operation, and leaves the others alone. */
 

@@ -16,16 +16,16 @@ static void stop(void **state)
     *state = NULL;
 }
 
-static int start(void **state, const florin_config_t *config, florin_metrics_t *metrics,
-                 florin_error_t *error)
+static int start(void **state, const florin_setup_t *setup, florin_error_t *error)
 {
+    bool first = setup->kind == FLORIN_BOOKS_CROSSING;
     florin_accounts_t *self = calloc(1, sizeof(*self));
     if (!self)
         return florin_error_set(error, FLORIN_ERROR_MEMORY, "no memory for a batch of accounts");
     *state = self;
     self->ledger = florin_ledger_new();
     int code = self->ledger
-                   ? florin_storage_open(config, 1000, 5000, metrics, &self->store, error)
+                   ? florin_storage_open(setup, 1000, 5000, first, &self->store, error)
                    : florin_error_set(error, FLORIN_ERROR_MEMORY, "no memory for a ledger");
     if (code)
         stop(state);
@@ -90,6 +90,9 @@ int main(int argc, char **argv)
                                       .program = "florin-accounts",
                                       .settings = settings,
                                       .settings_count = sizeof(settings) / sizeof(settings[0]),
+                                      .lanes = florin_books_lanes,
+                                      .lanes_count = FLORIN_BOOKS_LANES,
+                                      .route = florin_accounts_route,
                                       .start = start,
                                       .weigh = weigh,
                                       .handle = handle,

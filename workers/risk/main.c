@@ -216,14 +216,13 @@ static void stop(void **state)
     *state = NULL;
 }
 
-static int start(void **state, const florin_config_t *config, florin_metrics_t *metrics,
-                 florin_error_t *error)
+static int start(void **state, const florin_setup_t *setup, florin_error_t *error)
 {
     risk_t *self = calloc(1, sizeof(*self));
     if (!self)
         return florin_error_set(error, FLORIN_ERROR_MEMORY, "no memory for a batch of transfers");
     *state = self;
-    int code = florin_storage_open(config, 300, 300, metrics, &self->store, error);
+    int code = florin_storage_open(setup, 300, 300, true, &self->store, error);
     if (code)
         stop(state);
     return code;
@@ -231,10 +230,14 @@ static int start(void **state, const florin_config_t *config, florin_metrics_t *
 
 int main(int argc, char **argv)
 {
+    /* All who ask wait for the same rules and the same shards. */
+    static const florin_lane_kind_t lane = {"risk", .by_shard = false};
     const florin_handler_t handler = {.service = "risk",
                                       .program = "florin-risk",
                                       .settings = settings,
                                       .settings_count = sizeof(settings) / sizeof(settings[0]),
+                                      .lanes = &lane,
+                                      .lanes_count = 1,
                                       .start = start,
                                       .weigh = weigh,
                                       .handle = handle,

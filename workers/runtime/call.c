@@ -1,5 +1,6 @@
 /* How a call is refused. */
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 
 #include "lib/clock.h"
@@ -25,11 +26,11 @@ void florin_call_fail(florin_call_t *call, florin_arena_t *arena, Florin__V1__St
 }
 
 /* The detail of what failed is for the operator: it may name hosts, paths and tables. A shard that
- * is away fails each request that touches it, so of each status one is logged a second. (Calls are
- * answered in one thread.) */
+ * is away fails each request that touches it, so of each status about one is logged a second, of
+ * all lanes together. */
 static void log_detail(Florin__V1__Status status, const florin_error_t *error)
 {
-    static uint64_t quiet_until_ms[FLORIN__V1__STATUS__STATUS_INTERNAL + 1];
+    static _Atomic uint64_t quiet_until_ms[FLORIN__V1__STATUS__STATUS_INTERNAL + 1];
     uint64_t now_ms = florin_clock_ms();
     if (now_ms < quiet_until_ms[status])
         return;

@@ -12,7 +12,7 @@
 typedef struct {
     const florin_dialog_options_t *options;
     florin_link_t links[FLORIN_BROKERS_MAX];
-    size_t held[FLORIN_BROKERS_MAX]; /* requests that the batch thread has, by broker */
+    size_t held[FLORIN_BROKERS_MAX]; /* requests that the lanes have, by broker */
     size_t held_count;               /* of all brokers */
     size_t held_bytes;
     uint64_t drain_ms; /* when the drain began; 0: not yet */
@@ -59,11 +59,14 @@ static bool has_room(const dialog_t *self, const florin_job_t *job)
            self->held_bytes + job_bytes(job) <= FLORIN_WORKER_HELD_BYTES_MAX;
 }
 
-/* Hands the jobs over to the batch thread, but for those that there is no room for. */
+/* Hands the jobs over to their lanes, but for those that there is no room for. */
 static void hand_over(dialog_t *self, florin_jobs_t *jobs, uint64_t now_ms)
 {
-    florin_jobs_t taken = {NULL, NULL};
+    florin_lanes_t *lanes = self->options->lanes;
+    florin_jobs_t taken[FLORIN_LANES_MAX] = {{NULL, NULL}};
     florin_job_t *job;
+    if (!jobs->first)
+        return;
     while ((job = florin_jobs_take(jobs))) {
         if (!has_room(self, job)) {
             refuse(self, job, now_ms);
@@ -72,10 +75,11 @@ static void hand_over(dialog_t *self, florin_jobs_t *jobs, uint64_t now_ms)
         self->held[job->link]++;
         self->held_count++;
         self->held_bytes += job_bytes(job);
-        florin_jobs_add(&taken, job);
+        florin_jobs_add(&taken[florin_lanes_choose(lanes, job->body)], job);
     }
-    if (taken.first)
-        florin_jobs_send(self->options->pair, taken.first);
+    for (size_t i = 0; i < lanes->count; i++)
+        if (taken[i].first)
+            florin_lane_put(lanes->lanes[i], taken[i].first);
 }
 
 static void receive_requests(dialog_t *self, florin_link_t *link, uint64_t now_ms)
@@ -88,11 +92,9 @@ static void receive_requests(dialog_t *self, florin_link_t *link, uint64_t now_m
 
 static void send_replies(dialog_t *self, uint64_t now_ms)
 {
-    florin_job_t *list;
-    while (florin_jobs_receive(self->options->pair, &list)) {
-        florin_jobs_t jobs = {NULL, NULL};
+    florin_jobs_t jobs;
+    while ((jobs = florin_inbox_take(self->options->answered)).first) {
         florin_job_t *job;
-        florin_jobs_add(&jobs, list);
         while ((job = florin_jobs_take(&jobs))) {
             self->held[job->link]--;
             self->held_count--;
@@ -132,7 +134,7 @@ static bool wait_for_work(dialog_t *self, uint64_t due_ms)
 {
     zmq_pollitem_t items[FLORIN_BROKERS_MAX + 2] = {
         {.fd = self->options->signal_fd, .events = self->drain_ms ? 0 : ZMQ_POLLIN},
-        {.socket = self->options->pair, .events = ZMQ_POLLIN}};
+        {.fd = self->options->answered->bell, .events = ZMQ_POLLIN}};
     int count = 2;
     for (size_t i = 0; i < self->options->endpoints_count; i++)
         if (self->links[i].socket)

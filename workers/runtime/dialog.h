@@ -1,9 +1,10 @@
-/* The dialog thread: keeps the links to all brokers alive whatever the batch thread does, hands
- * requests to it and replies back. Never blocks but in its one poll, never touches a database. */
+/* The dialog thread: keeps the links to all brokers alive whatever the lanes do, hands requests to
+ * them and replies back. Never blocks but in its one poll, never touches a database. */
 #ifndef FLORIN_DIALOG_H
 #define FLORIN_DIALOG_H
 
 #include "lib/limits.h"
+#include "workers/runtime/lanes.h"
 #include "workers/runtime/link.h"
 #include "workers/runtime/metrics.h"
 
@@ -18,8 +19,9 @@ typedef struct {
     const char *const *endpoints; /* 1 to FLORIN_BROKERS_MAX */
     size_t endpoints_count;
     const florin_worker_metrics_t *metrics;
-    void *pair;    /* to the batch thread */
-    int signal_fd; /* readable: drain */
+    florin_lanes_t *lanes;
+    florin_inbox_t *answered; /* what the lanes give back */
+    int signal_fd;            /* readable: drain */
 } florin_dialog_options_t;
 
 /* Serves until the descriptor says to end and all that was under way is answered, or the drain's

@@ -1,6 +1,5 @@
 #include "workers/runtime/job.h"
 
-#include <assert.h>
 #include <stdlib.h>
 
 static florin_job_t *new_job(void)
@@ -82,16 +81,4 @@ florin_job_t *florin_jobs_take(florin_jobs_t *self)
         self->last = NULL;
     job->next = NULL;
     return job;
-}
-
-void florin_jobs_send(void *pair, florin_job_t *jobs)
-{
-    int sent = zmq_send(pair, &jobs, sizeof(jobs), ZMQ_DONTWAIT);
-    assert(sent == (int)sizeof(jobs));
-    (void)sent;
-}
-
-bool florin_jobs_receive(void *pair, florin_job_t **jobs)
-{
-    return zmq_recv(pair, jobs, sizeof(*jobs), ZMQ_DONTWAIT) == (int)sizeof(*jobs);
 }

@@ -1,6 +1,5 @@
-/* A request on its way through a worker: made by the dialog thread, lent to the batch thread over
- * the inproc pair, given back the same way with its reply, and freed by the dialog. Jobs travel as
- * lists: one message wakes the other thread for all of them. */
+/* A request on its way through a worker: made by the dialog thread, lent to a lane, given back with
+ * its reply, and freed by the dialog. */
 #ifndef FLORIN_JOB_H
 #define FLORIN_JOB_H
 
@@ -19,7 +18,7 @@ typedef struct florin_job {
     size_t body_frames;
     florin_slice_t token, context, body; /* in what is held */
     zmq_msg_t held[3];                   /* their frames; or the first is the pack they came in */
-    zmq_msg_t reply;                     /* empty until the batch thread packs it */
+    zmq_msg_t reply;                     /* empty until the lane packs it */
 } florin_job_t;
 
 /* Takes the content of the three messages; or shares that of a pack, which the slices point into.
@@ -38,11 +37,5 @@ typedef struct {
 void florin_jobs_add(florin_jobs_t *self, florin_job_t *jobs);
 /* Takes the first one off; NULL when there is none. */
 florin_job_t *florin_jobs_take(florin_jobs_t *self);
-
-/* Passes a list over the pair, NULL being a message too. Sending neither blocks nor fails: the pair
- * has no high water mark, and the dialog bounds how many jobs there are. Receiving does not wait:
- * false when there is nothing. */
-void florin_jobs_send(void *pair, florin_job_t *jobs);
-bool florin_jobs_receive(void *pair, florin_job_t **jobs);
 
 #endif

@@ -1,12 +1,12 @@
-#include "workers/runtime/batch.h"
+#include "workers/runtime/lane.h"
 
+#include <poll.h>
+#include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/clock.h"
 #include "lib/limits.h"
-#include "lib/log.h"
-#include "workers/runtime/job.h"
 #include "workers/runtime/text.h"
 
 /* The arena holds a batch's requests and its replies. Requests get a part of it only, so that a
@@ -29,19 +29,21 @@ typedef struct {
     Florin__V1__Reply replies[FLORIN_BATCH_REQUESTS_MAX];
 } batch_t;
 
-typedef struct {
+struct florin_lane {
+    florin_lane_options_t options;
+    florin_setup_t setup;
     const florin_handler_t *handler;
-    void *state; /* the handler's */
-    const florin_worker_metrics_t *metrics;
-    void *pair;
-    florin_jobs_t waiting;  /* oldest first */
+    pthread_t thread;
+    sem_t started;
+    florin_error_t error;   /* why it did not start; code 0 when it did */
+    florin_inbox_t waiting; /* the rest is the thread's own */
+    void *state;            /* the handler's */
     florin_jobs_t answered; /* to be given back when the batch is done */
     uint64_t idle_ms;       /* when the handler is to be called for idle work */
-    bool ended;             /* told so */
     batch_t batches[2];     /* one runs, the other may be collected meanwhile */
     size_t running;         /* which of them does, or will next */
     bool collected;         /* that one is collected */
-} line_t;
+};
 
 static void *bounded_alloc(void *batch_p, size_t bytes)
 {
@@ -63,7 +65,8 @@ static void bounded_free(void *batch_p, void *memory)
 }
 
 /* Packs a call's reply into its job. */
-static void answer(line_t *self, const batch_t *batch, florin_job_t *job, florin_call_t *call)
+static void answer(florin_lane_t *self, const batch_t *batch, florin_job_t *job,
+                   florin_call_t *call)
 {
     size_t bytes = florin__v1__reply__get_packed_size(call->reply);
     if (bytes > FLORIN_BODY_BYTES_MAX) {
@@ -77,7 +80,7 @@ static void answer(line_t *self, const batch_t *batch, florin_job_t *job, florin
         florin__v1__reply__pack(call->reply, zmq_msg_data(&job->reply));
     else
         zmq_msg_init(&job->reply); /* no memory: an empty body, a reply without a status */
-    florin_metric_add(self->metrics->answers[call->reply->status], 1);
+    florin_metric_add(self->options.metrics->answers[call->reply->status], 1);
     florin_jobs_add(&self->answered, job);
 }
 
@@ -130,7 +133,8 @@ static admission_t unpack_request(batch_t *batch, florin_job_t *job, florin_call
     return REFUSED;
 }
 
-static admission_t admit(const line_t *self, batch_t *batch, florin_job_t *job, florin_call_t *call)
+static admission_t admit(const florin_lane_t *self, batch_t *batch, florin_job_t *job,
+                         florin_call_t *call)
 {
     florin__v1__reply__init(call->reply);
     call->reply->status = FLORIN__V1__STATUS__STATUS_INTERNAL;
@@ -158,20 +162,17 @@ static admission_t admit(const line_t *self, batch_t *batch, florin_job_t *job, 
 }
 
 /* Moves requests from the list into the batch until either is at its end. */
-static void collect(line_t *self, batch_t *batch)
+static void fill(florin_lane_t *self, batch_t *batch, florin_jobs_t *jobs)
 {
-    florin_arena_reset(batch->arena);
-    batch->unpacked_bytes = batch->count = batch->events = 0;
-    batch->begun_ns = florin_clock_ns();
-    while (self->waiting.first && batch->count < FLORIN_BATCH_REQUESTS_MAX) {
-        florin_job_t *job = self->waiting.first;
+    while (jobs->first && batch->count < FLORIN_BATCH_REQUESTS_MAX) {
+        florin_job_t *job = jobs->first;
         florin_call_t *call = &batch->calls[batch->count];
         size_t others_bytes = batch->unpacked_bytes; /* also of those that were refused */
         *call = (florin_call_t){.reply = &batch->replies[batch->count]};
         admission_t admission = admit(self, batch, job, call);
         if (admission == LATER || (out_of_room(batch) && others_bytes > 0))
             return; /* it is unpacked again for the next batch */
-        (void)florin_jobs_take(&self->waiting);
+        (void)florin_jobs_take(jobs);
         if (admission == ADMITTED)
             batch->jobs[batch->count++] = job;
         else
@@ -181,22 +182,15 @@ static void collect(line_t *self, batch_t *batch)
     }
 }
 
-static void receive(line_t *self, long wait_ms)
+/* Makes a batch of what waits, and asks about it; what it has no room for waits on. */
+static void begin(florin_lane_t *self, batch_t *batch)
 {
-    zmq_pollitem_t item = {.socket = self->pair, .events = ZMQ_POLLIN};
-    zmq_poll(&item, 1, wait_ms);
-    florin_job_t *jobs;
-    while (!self->ended && florin_jobs_receive(self->pair, &jobs)) {
-        if (jobs)
-            florin_jobs_add(&self->waiting, jobs);
-        else
-            self->ended = true;
-    }
-}
-
-static void begin(line_t *self, batch_t *batch)
-{
-    collect(self, batch);
+    florin_arena_reset(batch->arena);
+    batch->unpacked_bytes = batch->count = batch->events = 0;
+    batch->begun_ns = florin_clock_ns();
+    florin_jobs_t jobs = florin_inbox_take(&self->waiting);
+    fill(self, batch, &jobs);
+    florin_inbox_give_back(&self->waiting, jobs);
     batch->asked = NULL;
     if (batch->count > 0 && self->handler->ask)
         batch->asked = self->handler->ask(self->state, batch->calls, batch->count, batch->arena);
@@ -205,24 +199,25 @@ static void begin(line_t *self, batch_t *batch)
 /* Begins the batch that follows the running one. */
 static void look_ahead(void *self_p)
 {
-    line_t *self = self_p;
+    florin_lane_t *self = self_p;
     if (self->collected)
         return;
-    receive(self, 0);
     begin(self, &self->batches[!self->running]);
     self->collected = self->batches[!self->running].count > 0;
 }
 
-static void measure(const line_t *self, const batch_t *batch)
+static void measure(const florin_lane_t *self, const batch_t *batch)
 {
     if (batch->count == 0)
         return;
-    florin_metric_observe(self->metrics->batch_seconds, florin_clock_ns() - batch->begun_ns);
-    florin_metric_observe(self->metrics->batch_requests, batch->count);
-    florin_metric_observe(self->metrics->batch_events, batch->events);
+    florin_metric_observe(self->options.metrics->batch_seconds,
+                          florin_clock_ns() - batch->begun_ns);
+    florin_metric_observe(self->options.metrics->batch_requests, batch->count);
+    florin_metric_observe(self->options.metrics->batch_events, batch->events);
 }
 
-static void run_batch(line_t *self)
+/* Runs the next batch, if there is one; returns whether anything was done. */
+static bool run_batch(florin_lane_t *self)
 {
     batch_t *batch = &self->batches[self->running];
     if (!self->collected)
@@ -233,36 +228,54 @@ static void run_batch(line_t *self)
         self->handler->handle(self->state, batch->calls, batch->count, batch->arena, &ahead);
     for (size_t i = 0; i < batch->count; i++)
         answer(self, batch, batch->jobs[i], &batch->calls[i]);
-    if (self->answered.first)
-        florin_jobs_send(self->pair, self->answered.first);
+    bool any = self->answered.first != NULL;
+    if (any)
+        florin_inbox_put(self->options.answered, self->answered.first);
     self->answered = (florin_jobs_t){NULL, NULL};
     measure(self, batch);
     if (self->collected)
         self->running = !self->running;
+    return any;
 }
 
-/* Waits for a request, unless there are some. */
-static void await_requests(line_t *self)
+/* Sleeps until a request comes, or there is idle work to do. */
+static void sleep_on(const florin_lane_t *self)
 {
+    struct pollfd bell = {.fd = self->waiting.bell, .events = POLLIN};
     uint64_t now_ms = florin_clock_ms();
-    bool none = !self->waiting.first && !self->collected && now_ms < self->idle_ms;
-    receive(self, none ? (long)(self->idle_ms - now_ms) : 0);
+    (void)poll(&bell, 1, now_ms < self->idle_ms ? (int)(self->idle_ms - now_ms) : 0);
 }
 
-static void serve(line_t *self)
+static void serve(florin_lane_t *self)
 {
-    for (await_requests(self); !self->ended; await_requests(self)) {
+    while (!florin_inbox_closed(&self->waiting)) {
         uint64_t now_ms = florin_clock_ms();
         if (now_ms >= self->idle_ms) {
             if (self->handler->idle)
                 self->handler->idle(self->state);
             self->idle_ms = now_ms + IDLE_MS;
         }
-        run_batch(self);
+        if (!run_batch(self))
+            sleep_on(self);
     }
 }
 
-static bool make_arenas(line_t *self)
+static void *run(void *self_p)
+{
+    florin_lane_t *self = self_p;
+    self->error.code = self->handler->start(&self->state, &self->setup, &self->error);
+    bool started = self->error.code == 0;
+    (void)sem_post(&self->started);
+    if (started) {
+        serve(self);
+        self->handler->stop(&self->state);
+    }
+    return NULL;
+}
+
+/* ------------------------------------------------------------------------------ from outside */
+
+static bool make_arenas(florin_lane_t *self)
 {
     for (size_t i = 0; i < 2; i++) {
         batch_t *batch = &self->batches[i];
@@ -274,27 +287,61 @@ static bool make_arenas(line_t *self)
     return true;
 }
 
-void *florin_batch_run(void *options_p)
+int florin_lane_new(const florin_lane_options_t *options, florin_lane_t **lane,
+                    florin_error_t *error)
 {
-    florin_batch_options_t *options = options_p;
-    line_t *self = calloc(1, sizeof(*self));
-    if (!self || !make_arenas(self))
-        florin_error_set(&options->error, FLORIN_ERROR_MEMORY, "no memory for the first batch");
-    else
-        options->error.code = options->handler->start(&self->state, options->config,
-                                                      options->registry, &options->error);
-    bool started = self && options->error.code == 0;
-    florin_jobs_send(options->pair, NULL);
-    if (started) {
-        self->handler = options->handler;
-        self->metrics = options->metrics;
-        self->pair = options->pair;
-        serve(self);
-        options->handler->stop(&self->state);
+    florin_lane_t *self = calloc(1, sizeof *self);
+    *lane = NULL;
+    if (!self)
+        return florin_error_set(error, FLORIN_ERROR_MEMORY, "no memory for a lane");
+    self->options = *options;
+    self->setup = *options->setup;
+    self->setup.kind = options->kind;
+    self->handler = options->handler;
+    (void)sem_init(&self->started, 0, 0);
+    if (florin_inbox_init(&self->waiting) && make_arenas(self) &&
+        pthread_create(&self->thread, NULL, run, self) == 0) {
+        *lane = self;
+        return 0;
     }
-    for (size_t i = 0; self && i < 2; i++)
+    florin_lane_destroy(&self);
+    return florin_error_set(error, FLORIN_ERROR_SYSTEM, "can't start the lane %s: %m",
+                            options->name);
+}
+
+int florin_lane_started(florin_lane_t *self, florin_error_t *error)
+{
+    while (sem_wait(&self->started)) /* start has bounds of its own */
+        ;
+    if (self->error.code)
+        *error = self->error;
+    return self->error.code;
+}
+
+void florin_lane_put(florin_lane_t *self, florin_job_t *jobs)
+{
+    florin_inbox_put(&self->waiting, jobs);
+}
+
+void florin_lane_end(florin_lane_t *self)
+{
+    florin_inbox_close(&self->waiting);
+}
+
+bool florin_lane_join(florin_lane_t *self, const struct timespec *until)
+{
+    return pthread_timedjoin_np(self->thread, NULL, until) == 0;
+}
+
+void florin_lane_destroy(florin_lane_t **self_p)
+{
+    florin_lane_t *self = *self_p;
+    if (!self)
+        return;
+    for (size_t i = 0; i < 2; i++)
         florin_arena_destroy(&self->batches[i].arena);
+    florin_inbox_clear(&self->waiting);
+    (void)sem_destroy(&self->started);
     free(self);
-    zmq_close(options->pair);
-    return NULL;
+    *self_p = NULL;
 }

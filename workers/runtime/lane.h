@@ -1,22 +1,42 @@
-/* The batch thread: takes the requests that wait, unpacks them, and hands them to the handler as
- * one batch after the other. Blocks where the handler does. */
-#ifndef FLORIN_BATCH_H
-#define FLORIN_BATCH_H
+/* A lane: requests that wait, and a thread with a handler's state of its own, which unpacks them
+ * and hands them to the handler as one batch after the other. It blocks where the handler does, and
+ * then nobody waits but who is in this lane.
+ *
+ * Life: new -> started -> (put | its thread answers)* -> end -> join -> destroy. */
+#ifndef FLORIN_LANE_H
+#define FLORIN_LANE_H
 
+#include "workers/runtime/inbox.h"
 #include "workers/runtime/metrics.h"
 #include "workers/runtime/worker.h"
 
-typedef struct {
-    const florin_handler_t *handler; /* borrowed, as all here */
-    const florin_config_t *config;
-    florin_metrics_t *registry; /* may be NULL */
-    const florin_worker_metrics_t *metrics;
-    void *pair;           /* to the dialog thread; closed by this one */
-    florin_error_t error; /* out: why it did not start; code 0 when it did */
-} florin_batch_options_t;
+#define FLORIN_LANE_NAME_BYTES 32
 
-/* A thread's main function. First starts the handler and says so with a NULL over the pair; after a
- * start that failed it ends there. Else it ends when a NULL comes. */
-void *florin_batch_run(void *options);
+typedef struct florin_lane florin_lane_t;
+
+typedef struct {
+    const florin_handler_t *handler;        /* borrowed, as all here */
+    const florin_setup_t *setup;            /* copied, with the lane's own kind */
+    const florin_worker_metrics_t *metrics; /* of the worker */
+    florin_inbox_t *answered;               /* where its jobs go back to */
+    char name[FLORIN_LANE_NAME_BYTES];      /* "shard-0", for messages and metrics */
+    size_t kind;                            /* in the handler's table */
+} florin_lane_options_t;
+
+/* Starts the thread, which starts the handler. */
+int florin_lane_new(const florin_lane_options_t *options, florin_lane_t **lane,
+                    florin_error_t *error) FLORIN_MUST_USE;
+/* Waits until the handler has started, or could not: then the error says why. */
+int florin_lane_started(florin_lane_t *self, florin_error_t *error) FLORIN_MUST_USE;
+
+/* From the dialog's thread: lends it a list of jobs. */
+void florin_lane_put(florin_lane_t *self, florin_job_t *jobs);
+
+/* Tells it to end after the batch under way; what waits is not done any more. */
+void florin_lane_end(florin_lane_t *self);
+/* Waits for its end, until a moment of CLOCK_REALTIME; false when that came first. */
+bool florin_lane_join(florin_lane_t *self, const struct timespec *until);
+/* Of one that has been joined. */
+void florin_lane_destroy(florin_lane_t **self_p);
 
 #endif

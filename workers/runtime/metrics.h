@@ -1,4 +1,4 @@
-/* What every worker measures of itself; the two threads share the series. */
+/* What every worker measures of itself; its threads share the series. */
 #ifndef FLORIN_WORKER_METRICS_H
 #define FLORIN_WORKER_METRICS_H
 

@@ -2,20 +2,39 @@
 
 #include "lib/log.h"
 
+const florin_lane_kind_t florin_books_lanes[FLORIN_BOOKS_LANES] = {
+    [FLORIN_BOOKS_SHARD] = {"shard", .by_shard = true},
+    [FLORIN_BOOKS_CROSSING] = {"crossing"},
+    [FLORIN_BOOKS_LOOKUPS] = {"lookups"},
+    [FLORIN_BOOKS_SCANS] = {"scans"},
+};
+
+florin_route_t florin_books_write(const florin_places_t *places, bool known)
+{
+    if (places->slots->shards_count == 1)
+        return (florin_route_t){.kind = FLORIN_BOOKS_SHARD};
+    if (!known || places->shards == 0 || florin_places_several(places))
+        return (florin_route_t){.kind = FLORIN_BOOKS_CROSSING};
+    return (florin_route_t){FLORIN_BOOKS_SHARD, (size_t)__builtin_ctzll(places->shards)};
+}
+
 static uint32_t milliseconds(const florin_config_t *config, const char *path, uint64_t fallback)
 {
     return (uint32_t)florin_config_number(config, path, fallback);
 }
 
-static florin_store_options_t read_options(const florin_config_t *config, uint64_t connect_ms,
-                                           uint64_t statement_ms, florin_metrics_t *metrics)
+static florin_store_options_t read_options(const florin_setup_t *setup, uint64_t connect_ms,
+                                           uint64_t statement_ms)
 {
+    const florin_config_t *config = setup->config;
     return (florin_store_options_t){
         .control = florin_config_text(config, "store/control", NULL),
         .connect_timeout_ms = milliseconds(config, "store/connect_timeout_ms", connect_ms),
         .statement_timeout_ms = milliseconds(config, "store/statement_timeout_ms", statement_ms),
         .in_doubt_after_ms = milliseconds(config, "store/in_doubt_after_ms", 1000),
-        .metrics = metrics,
+        .metrics = setup->metrics,
+        .mapped = florin_slot_map_publish,
+        .mapped_arg = setup->slot_map,
     };
 }
 
@@ -24,30 +43,30 @@ static uint32_t at_most(uint32_t value, uint32_t most)
     return value < most ? value : most;
 }
 
-int florin_storage_beside(const florin_config_t *config, uint32_t connect_ms_max,
-                          uint32_t statement_ms_max, florin_metrics_t *metrics,
-                          florin_store_t **store, florin_error_t *error)
+int florin_storage_beside(const florin_setup_t *setup, uint32_t connect_ms_max,
+                          uint32_t statement_ms_max, florin_store_t **store, florin_error_t *error)
 {
-    florin_store_options_t options =
-        read_options(config, connect_ms_max, statement_ms_max, metrics);
+    florin_store_options_t options = read_options(setup, connect_ms_max, statement_ms_max);
     options.connect_timeout_ms = at_most(options.connect_timeout_ms, connect_ms_max);
     options.statement_timeout_ms = at_most(options.statement_timeout_ms, statement_ms_max);
     return florin_store_new(&options, store, error);
 }
 
-int florin_storage_open(const florin_config_t *config, uint64_t connect_ms, uint64_t statement_ms,
-                        florin_metrics_t *metrics, florin_store_t **store, florin_error_t *error)
+int florin_storage_open(const florin_setup_t *setup, uint64_t connect_ms, uint64_t statement_ms,
+                        bool connect, florin_store_t **store, florin_error_t *error)
 {
-    const florin_store_options_t options = read_options(config, connect_ms, statement_ms, metrics);
+    const florin_store_options_t options = read_options(setup, connect_ms, statement_ms);
     if (florin_store_new(&options, store, error))
         return error->code;
-    int code = florin_store_connect(*store, error);
+    int code = connect ? florin_store_connect(*store, error) : florin_store_map(*store, error);
     if (code == 0)
         return 0;
     if (code == FLORIN_ERROR_CONFIG) {
         florin_store_destroy(store);
         return code;
     }
-    florin_log(FLORIN_LOG_WARN, "store_away", "%s; trying again when it is needed", error->message);
+    if (connect) /* else another lane says so */
+        florin_log(FLORIN_LOG_WARN, "store_away", "%s; trying again when it is needed",
+                   error->message);
     return 0;
 }

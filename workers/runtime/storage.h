@@ -2,9 +2,20 @@
 #ifndef FLORIN_STORAGE_H
 #define FLORIN_STORAGE_H
 
-#include "lib/config.h"
-#include "lib/metrics.h"
-#include "store/store.h"
+#include "workers/runtime/worker.h"
+
+/* The lanes of a pool that reads and writes the books. */
+typedef enum {
+    FLORIN_BOOKS_SHARD,    /* writes that touch one shard alone */
+    FLORIN_BOOKS_CROSSING, /* writes that touch several, and those of which it cannot be told */
+    FLORIN_BOOKS_LOOKUPS,  /* reads by id: a few rows each */
+    FLORIN_BOOKS_SCANS,    /* all other reads, however long they take */
+    FLORIN_BOOKS_LANES
+} florin_books_lane_t;
+extern const florin_lane_kind_t florin_books_lanes[FLORIN_BOOKS_LANES];
+
+/* A write's lane, once all its ids were met; `known`: they are all that it touches. */
+florin_route_t florin_books_write(const florin_places_t *places, bool known);
 
 /* The settings that florin_storage_open reads, for a handler's table; the timeouts (ms) are what
  * holds when the file names none. */
@@ -24,17 +35,18 @@
             "how long a coordinator that lives may keep a batch prepared"                          \
     }
 
-/* Makes the store and tries to connect. A database that is away is logged and may come later; what
- * only an operator can mend, such as a schema of another version, is an error. The timeouts are
- * those of the table. */
-int florin_storage_open(const florin_config_t *config, uint64_t connect_ms, uint64_t statement_ms,
-                        florin_metrics_t *metrics, florin_store_t **store,
+/* Makes a lane's store and tries to read the slot map and, to `connect`, to open its sessions;
+ * without it each is opened when it is first needed. A database that is away is logged and may come
+ * later; what only an operator can mend, such as a schema of another version, is an error. The
+ * timeouts are those of the table. */
+int florin_storage_open(const florin_setup_t *setup, uint64_t connect_ms, uint64_t statement_ms,
+                        bool connect, florin_store_t **store,
                         florin_error_t *error) FLORIN_MUST_USE;
 
-/* A second store, for a thread beside the batches, which waits no longer than these times (ms),
- * whatever the file names. It does not connect yet. */
-int florin_storage_beside(const florin_config_t *config, uint32_t connect_ms_max,
-                          uint32_t statement_ms_max, florin_metrics_t *metrics,
-                          florin_store_t **store, florin_error_t *error) FLORIN_MUST_USE;
+/* A store for a thread beside the lanes, which waits no longer than these times (ms), whatever the
+ * file names. It does not connect yet. */
+int florin_storage_beside(const florin_setup_t *setup, uint32_t connect_ms_max,
+                          uint32_t statement_ms_max, florin_store_t **store,
+                          florin_error_t *error) FLORIN_MUST_USE;
 
 #endif

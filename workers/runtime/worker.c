@@ -2,7 +2,6 @@
 
 #include <argp.h>
 #include <limits.h>
-#include <pthread.h>
 #include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -11,17 +10,17 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include "lib/clock.h"
 #include "lib/keys.h"
 #include "lib/log.h"
 #include "lib/metrics_http.h"
-#include "workers/runtime/batch.h"
 #include "workers/runtime/dialog.h"
 
 #define INSTANCE_BYTES_MAX 64
 #define SETTINGS_MAX       64
 #define HELLO_BYTES_MAX    512
 #define USAGE_EXIT_CODE    2
+/* One for the brokers that this worker serves, one for those that its lanes ask. */
+#define IO_THREADS 2
 
 static const florin_setting_t runtime_settings[] = {
     {"worker/broker", FLORIN_SETTING_TEXT, NULL, 0, 0, "a broker's workers' endpoint; repeatable"},
@@ -32,6 +31,8 @@ static const florin_setting_t runtime_settings[] = {
      "requests that a broker may send before it has replies"},
     {"worker/weight", FLORIN_SETTING_NUMBER, "1", 1, FLORIN_WORKER_WEIGHT_MAX,
      "share of the work under the weighted policy"},
+    {"worker/shard_lanes", FLORIN_SETTING_NUMBER, "4", 1, FLORIN_SHARD_LANES_MAX,
+     "threads for what touches one shard alone"},
     {"worker/heartbeat_ms", FLORIN_SETTING_NUMBER, "250", 10, 10000, "time between heartbeats"},
     {"worker/metrics", FLORIN_SETTING_TEXT, "", 0, 0,
      "address:port of GET /metrics for Prometheus; none when not set"},
@@ -240,7 +241,7 @@ static int configure(worker_t *self, florin_error_t *error)
     return pack_hello(self, error);
 }
 
-/* ------------------------------------------------------------------------------ the two threads */
+/* ------------------------------------------------------------------------------ the threads */
 
 /* SIGTERM and SIGINT come as bytes to read; blocked before any thread is there, so in all. */
 static int catch_signals(worker_t *self, florin_error_t *error)
@@ -257,62 +258,28 @@ static int catch_signals(worker_t *self, florin_error_t *error)
     return 0;
 }
 
-/* One end of the pair between the threads: without a high water mark, for the dialog counts what is
- * under way itself. */
-static void *open_pair(void *zmq, int (*attach)(void *socket, const char *endpoint))
+/* A lane is in the database still: nothing may be freed. */
+static void abandon(const char *why)
 {
-    const int none = 0;
-    void *socket = zmq_socket(zmq, ZMQ_PAIR);
-    if (socket && zmq_setsockopt(socket, ZMQ_SNDHWM, &none, sizeof(none)) == 0 &&
-        zmq_setsockopt(socket, ZMQ_RCVHWM, &none, sizeof(none)) == 0 &&
-        zmq_setsockopt(socket, ZMQ_LINGER, &none, sizeof(none)) == 0 &&
-        attach(socket, "inproc://batch") == 0)
-        return socket;
-    if (socket)
-        zmq_close(socket);
-    return NULL;
+    florin_log(FLORIN_LOG_ERROR, "drain_failed", "after %u ms: %s", FLORIN_WORKER_DRAIN_MS, why);
+    _exit(EXIT_FAILURE);
 }
 
-/* Waits for the batch thread's end, at most a drain's time: it may be in idle work. */
-static bool join(pthread_t thread)
+/* Runs the dialog in this thread, beside the lanes, until told to end. */
+static void serve(worker_t *self, florin_lanes_t *lanes, florin_inbox_t *answered)
 {
-    struct timespec until;
-    (void)clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += FLORIN_WORKER_DRAIN_MS / 1000;
-    return pthread_timedjoin_np(thread, NULL, &until) == 0;
-}
-
-/* Runs the dialog in this thread, beside the batch thread, until told to end. */
-static int serve(worker_t *self, void *pair, const florin_batch_options_t *batch, pthread_t thread,
-                 florin_error_t *error)
-{
-    florin_job_t *started;
-    zmq_pollitem_t item = {.socket = pair, .events = ZMQ_POLLIN};
-    while (!florin_jobs_receive(pair, &started)) /* start has bounds of its own */
-        zmq_poll(&item, 1, -1);
-    if (batch->error.code) {
-        *error = batch->error;
-        (void)pthread_join(thread, NULL);
-        return error->code;
-    }
     florin_log(FLORIN_LOG_INFO, "worker_started", "%s %s serves %s", self->handler->program,
                FLORIN_VERSION, self->handler->service);
     const florin_dialog_options_t dialog = {.link = self->link,
                                             .endpoints = self->endpoints,
                                             .endpoints_count = self->endpoints_count,
                                             .metrics = &self->metrics,
-                                            .pair = pair,
+                                            .lanes = lanes,
+                                            .answered = answered,
                                             .signal_fd = self->signal_fd};
-    bool drained = florin_dialog_run(&dialog);
-    florin_jobs_send(pair, NULL);
-    if (!drained || !join(thread)) {
-        florin_log(FLORIN_LOG_ERROR, "drain_failed",
-                   "a batch was still running after %u ms; the brokers will ask other workers",
-                   FLORIN_WORKER_DRAIN_MS);
-        _exit(EXIT_FAILURE); /* the thread is in the database still: nothing may be freed */
-    }
+    if (!florin_dialog_run(&dialog) || !florin_lanes_end(lanes, FLORIN_WORKER_DRAIN_MS))
+        abandon("a batch was still running; the brokers will ask other workers");
     florin_log(FLORIN_LOG_INFO, "worker_stopped", "all that was under way is answered");
-    return 0;
 }
 
 /* Metrics are there only for those who asked for them. */
@@ -331,24 +298,20 @@ static int start_metrics(worker_t *self, florin_error_t *error)
 
 static int run(worker_t *self, florin_error_t *error)
 {
-    pthread_t thread;
+    florin_lanes_t lanes;
+    florin_inbox_t answered;
     self->zmq = self->link.zmq = zmq_ctx_new();
-    void *pair = open_pair(self->zmq, zmq_bind), *peer = open_pair(self->zmq, zmq_connect);
-    florin_batch_options_t batch = {.handler = self->handler,
-                                    .config = self->config,
-                                    .registry = self->registry,
-                                    .metrics = &self->metrics,
-                                    .pair = peer};
-    int code;
-    if (!pair || !peer || pthread_create(&thread, NULL, florin_batch_run, &batch)) {
-        code = florin_error_set(error, FLORIN_ERROR_SYSTEM, "can't start a thread: %m");
-        if (peer)
-            zmq_close(peer);
-    } else {
-        code = serve(self, pair, &batch, thread, error);
-    }
-    if (pair)
-        zmq_close(pair);
+    if (!self->zmq || zmq_ctx_set(self->zmq, ZMQ_IO_THREADS, IO_THREADS) != 0 ||
+        !florin_inbox_init(&answered))
+        return florin_error_set(error, FLORIN_ERROR_SYSTEM, "can't set up the threads: %m");
+    const florin_setup_t setup = {
+        .config = self->config, .metrics = self->registry, .zmq = self->zmq};
+    int code = florin_lanes_start(&lanes, self->handler, &setup, &self->metrics, &answered, error);
+    if (code == 0)
+        serve(self, &lanes, &answered);
+    else if (!florin_lanes_end(&lanes, FLORIN_WORKER_DRAIN_MS))
+        abandon(error->message);
+    florin_inbox_clear(&answered);
     zmq_ctx_term(self->zmq);
     return code;
 }

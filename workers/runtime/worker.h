@@ -1,9 +1,10 @@
-/* What every worker program does: two threads joined by an inproc pair. The dialog thread talks to
- * all brokers (READY with hello, heartbeats, requests in, replies out) and never blocks; the batch
- * thread hands the handler all requests that wait, as one batch, and may block on the database.
+/* What every worker program does. The dialog thread talks to all brokers (READY with hello,
+ * heartbeats, requests in, replies out) and never blocks. Lanes, a thread each, hand the handler
+ * all requests that wait there, as one batch, and may block on the database. The dialog spreads the
+ * requests over them by what they touch, so that none waits for what another one needs.
  *
- * Life: start -> (ask? handle | idle)* -> stop, all in the batch thread. SIGTERM drains: DISCONNECT
- * to the brokers, what is under way is finished and answered, then the program ends with 0. */
+ * Life: start -> (ask? handle | idle)* -> stop, in each lane. SIGTERM drains: DISCONNECT to the
+ * brokers, what is under way is finished and answered, then the program ends with 0. */
 #ifndef FLORIN_WORKER_H
 #define FLORIN_WORKER_H
 
@@ -12,6 +13,7 @@
 #include "lib/config.h"
 #include "lib/error.h"
 #include "lib/metrics.h"
+#include "workers/runtime/route.h"
 
 /* One request of a batch. Everything lives until the batch is answered. */
 typedef struct {
@@ -32,17 +34,34 @@ typedef struct {
     void *arg;
 } florin_ahead_t;
 
+/* What a lane's handler starts with. All of it outlives the state. */
+typedef struct {
+    const florin_config_t *config;
+    florin_metrics_t *metrics;   /* NULL: nobody reads them */
+    florin_slot_map_t *slot_map; /* whoever has read the map publishes it here */
+    void *zmq;                   /* the worker's context */
+    size_t kind;                 /* of the lane, in the handler's table */
+} florin_setup_t;
+
+/* A kind of lane. */
+typedef struct {
+    const char *name;
+    bool by_shard; /* there are worker/shard_lanes of it, and each has some shards; else one */
+} florin_lane_kind_t;
+
 typedef struct {
     const char *service;              /* "accounts" */
     const char *program;              /* "florin-accounts" */
     const florin_setting_t *settings; /* beyond the runtime's own */
     size_t settings_count;
+    const florin_lane_kind_t *lanes; /* the first is where all goes without a route */
+    size_t lanes_count;
 
-    /* Makes the handler's state. What is away now may come later: fail only for what an operator
-     * has to mend. The registry, for what the handler measures, outlives the state; it is NULL when
-     * nobody reads it. */
-    int (*start)(void **state, const florin_config_t *config, florin_metrics_t *metrics,
-                 florin_error_t *error);
+    /* Where a request goes; NULL: to the first kind. Pure, and called in the dialog's thread. */
+    florin_route_t (*route)(const florin_slots_t *slots, florin_wire_t body);
+    /* Makes a lane's state. What is away now may come later: fail only for what an operator has to
+     * mend. */
+    int (*start)(void **state, const florin_setup_t *setup, florin_error_t *error);
     /* How many events the request brings, at least 1. Pure. */
     size_t (*weigh)(const Florin__V1__Request *request);
     /* Sends what others have to be asked about a batch, without waiting, and returns what handle

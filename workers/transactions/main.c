@@ -1,5 +1,5 @@
-/* florin-transactions: moves money. Asks risk about each batch, and books it; beside that, a thread
- * ends what a dead coordinator left in doubt. */
+/* florin-transactions: moves money. Asks risk about each batch, and books it; beside its lanes, a
+ * thread ends what a dead coordinator left in doubt. */
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,9 +49,9 @@ static void visit_broker(void *brokers_p, const char *name, const char *value)
 
 /* The client that asks risk. Half its time goes to the first broker: a silent one must leave time
  * for the next. */
-static int open_client(florin_transactions_t *self, const florin_config_t *config,
-                       florin_error_t *error)
+static int open_client(florin_transactions_t *self, florin_error_t *error)
 {
+    const florin_config_t *config = self->setup->config;
     brokers_t brokers = {.count = 0};
     char key_path[PATH_MAX], broker_key_path[PATH_MAX];
     uint32_t timeout_ms =
@@ -65,28 +65,35 @@ static int open_client(florin_transactions_t *self, const florin_config_t *confi
                                              .key_path = *key_path ? key_path : NULL,
                                              .broker_key_path =
                                                  *broker_key_path ? broker_key_path : NULL,
+                                             .zmq_context = self->setup->zmq,
                                              .timeout_ms = timeout_ms,
                                              .try_timeout_ms = timeout_ms / 2};
     return florin_client_new(&options, &self->risk.client, error);
 }
 
-static int start(void **state, const florin_config_t *config, florin_metrics_t *metrics,
-                 florin_error_t *error)
+/* What there is one of in a worker. It also finds out at once what an operator has to mend. */
+static int start_first(florin_transactions_t *self, florin_error_t *error)
 {
+    int code = open_client(self, error);
+    return code ? code : florin_resolver_new(self->setup, &self->resolver, error);
+}
+
+static int start(void **state, const florin_setup_t *setup, florin_error_t *error)
+{
+    bool first = setup->kind == FLORIN_BOOKS_CROSSING;
     florin_transactions_t *self = calloc(1, sizeof(*self));
     if (!self)
         return florin_error_set(error, FLORIN_ERROR_MEMORY, "no memory for a batch of transfers");
     *state = self;
-    florin_risk_measure(&self->risk, metrics);
-    florin_transactions_measure(self, metrics);
+    self->setup = setup;
+    florin_risk_measure(&self->risk, setup->metrics);
+    florin_transactions_measure(self, setup->metrics);
     self->ledger = florin_ledger_new();
     int code = self->ledger
-                   ? open_client(self, config, error)
+                   ? florin_storage_open(setup, 1000, 5000, first, &self->store, error)
                    : florin_error_set(error, FLORIN_ERROR_MEMORY, "no memory for a ledger");
-    if (code == 0)
-        code = florin_storage_open(config, 1000, 5000, metrics, &self->store, error);
-    if (code == 0)
-        code = florin_resolver_new(config, metrics, &self->resolver, error);
+    if (code == 0 && first)
+        code = start_first(self, error);
     if (code)
         stop(state);
     return code;
@@ -120,9 +127,17 @@ static bool known(const Florin__V1__Request *request)
     }
 }
 
+/* A lane that has nothing to ask needs no way to do so. */
 static void *ask(void *state, florin_call_t *calls, size_t count, florin_arena_t *arena)
 {
     florin_transactions_t *self = state;
+    florin_error_t error = {0};
+    bool creates = false;
+    for (size_t i = 0; i < count && !creates; i++)
+        creates =
+            calls[i].request->operation_case == FLORIN__V1__REQUEST__OPERATION_CREATE_TRANSFERS;
+    if (creates && !self->risk.client && open_client(self, &error))
+        florin_log(FLORIN_LOG_WARN, "risk_client_failed", "%s", error.message);
     return florin_booking_new(&self->risk, calls, count, false, arena);
 }
 
@@ -145,6 +160,8 @@ static void idle(void *state)
     florin_transactions_t *self = state;
     size_t expired = 1, all = 0;
     florin_error_t error = {0};
+    if (self->setup->kind != FLORIN_BOOKS_CROSSING)
+        return;
     for (unsigned i = 0; i < EXPIRE_BATCHES_MAX && expired > 0; i++, all += expired)
         if (florin_store_expire(self->store, self->ledger, &expired, &error))
             florin_log(FLORIN_LOG_DEBUG, "expire_failed", "%s", error.message);
@@ -158,6 +175,9 @@ int main(int argc, char **argv)
                                       .program = "florin-transactions",
                                       .settings = settings,
                                       .settings_count = sizeof(settings) / sizeof(settings[0]),
+                                      .lanes = florin_books_lanes,
+                                      .lanes_count = FLORIN_BOOKS_LANES,
+                                      .route = florin_transactions_route,
                                       .start = start,
                                       .weigh = weigh,
                                       .ask = ask,

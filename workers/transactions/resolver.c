@@ -96,8 +96,8 @@ static void *run(void *arg)
     return NULL;
 }
 
-int florin_resolver_new(const florin_config_t *config, florin_metrics_t *metrics,
-                        florin_resolver_t **resolver, florin_error_t *error)
+int florin_resolver_new(const florin_setup_t *setup, florin_resolver_t **resolver,
+                        florin_error_t *error)
 {
     florin_resolver_t *self = calloc(1, sizeof *self);
     *resolver = self;
@@ -105,9 +105,8 @@ int florin_resolver_new(const florin_config_t *config, florin_metrics_t *metrics
         return florin_error_set(error, FLORIN_ERROR_MEMORY, "no memory for a resolver");
     self->sees_all = true;
     self->end_fd = eventfd(0, EFD_CLOEXEC);
-    count(self, metrics);
-    int code = florin_storage_beside(config, CONNECT_MS_MAX, STATEMENT_MS_MAX, metrics,
-                                     &self->store, error);
+    count(self, setup->metrics);
+    int code = florin_storage_beside(setup, CONNECT_MS_MAX, STATEMENT_MS_MAX, &self->store, error);
     if (code == 0) {
         self->runs = self->end_fd >= 0 && pthread_create(&self->thread, NULL, run, self) == 0;
         if (!self->runs)

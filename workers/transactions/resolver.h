@@ -3,16 +3,13 @@
 #ifndef FLORIN_RESOLVER_H
 #define FLORIN_RESOLVER_H
 
-#include "lib/config.h"
-#include "lib/error.h"
-#include "lib/metrics.h"
+#include "workers/runtime/worker.h"
 
 typedef struct florin_resolver florin_resolver_t;
 
-/* Starts it. The configuration is read here alone, and may go afterwards; the metrics outlive it.
- */
-int florin_resolver_new(const florin_config_t *config, florin_metrics_t *metrics,
-                        florin_resolver_t **resolver, florin_error_t *error) FLORIN_MUST_USE;
+/* Starts it. */
+int florin_resolver_new(const florin_setup_t *setup, florin_resolver_t **resolver,
+                        florin_error_t *error) FLORIN_MUST_USE;
 
 /* Ends it, after the pass that it is in: a few seconds at most. */
 void florin_resolver_destroy(florin_resolver_t **self_p);

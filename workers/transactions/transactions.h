@@ -1,4 +1,4 @@
-/* The transactions worker's state and its operations; main.c joins them. */
+/* The state of one lane of a transactions worker, and its operations; main.c joins them. */
 #ifndef FLORIN_TRANSACTIONS_H
 #define FLORIN_TRANSACTIONS_H
 
@@ -20,9 +20,9 @@ typedef enum {
 
 /* Whom to ask, and how it went lately. */
 typedef struct {
-    florin_client_t *client;
-    bool away;         /* as the log last said */
-    uint64_t pause_ms; /* not asked again before; florin_clock_ms */
+    florin_client_t *client; /* NULL until this lane has something to ask */
+    bool away;               /* as the log last said */
+    uint64_t pause_ms;       /* not asked again before; florin_clock_ms */
     florin_metric_t *questions[FLORIN_RISK_OUTCOMES];
 } florin_risk_t;
 
@@ -57,10 +57,11 @@ typedef struct {
 } florin_booking_t;
 
 typedef struct {
+    const florin_setup_t *setup;
     florin_store_t *store;
     florin_ledger_t *ledger;
     florin_risk_t risk;
-    florin_resolver_t *resolver;
+    florin_resolver_t *resolver; /* of one lane alone; NULL in the others */
     florin_metric_t *results[FLORIN_TRANSFER_RESULTS_COUNT]; /* transfers, by result */
     /* Room for what one batch brings back; taken once. */
     florin_transfer_outcome_t outcomes[FLORIN_BATCH_EVENTS_MAX];
@@ -96,6 +97,9 @@ bool florin_verdicts_reasons(const florin_verdicts_t *self, size_t index,
  * answered. NULL when the arena has no room. */
 florin_booking_t *florin_booking_new(florin_risk_t *risk, florin_call_t *calls, size_t count,
                                      bool dry_run, florin_arena_t *arena);
+
+/* A request's lane. */
+florin_route_t florin_transactions_route(const florin_slots_t *slots, florin_wire_t body);
 
 /* Registers what is counted of the transfers. */
 void florin_transactions_measure(florin_transactions_t *self, florin_metrics_t *metrics);

@@ -163,6 +163,8 @@ static int send_question(florin_verdicts_t *self, Florin__V1__Transfer **wires)
 {
     Florin__V1__AssessTransfersRequest assess = FLORIN__V1__ASSESS_TRANSFERS_REQUEST__INIT;
     Florin__V1__Request request = FLORIN__V1__REQUEST__INIT;
+    if (!self->risk->client)
+        return florin_error_set(&self->error, FLORIN_ERROR_UNAVAILABLE, "nobody to ask");
     if (florin_clock_ms() < self->risk->pause_ms)
         return florin_error_set(&self->error, FLORIN_ERROR_UNAVAILABLE, "no answer just now");
     strip(wires, self->asked_count);

@@ -1,0 +1,80 @@
+#include "workers/runtime/inbox.h"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+bool florin_inbox_init(florin_inbox_t *self)
+{
+    *self = (florin_inbox_t){.bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+    return self->bell >= 0 && pthread_mutex_init(&self->lock, NULL) == 0;
+}
+
+void florin_inbox_clear(florin_inbox_t *self)
+{
+    florin_job_t *job;
+    while ((job = florin_jobs_take(&self->jobs)))
+        florin_job_destroy(&job);
+    (void)pthread_mutex_destroy(&self->lock);
+    if (self->bell >= 0)
+        close(self->bell);
+    self->bell = -1;
+}
+
+static void ring(florin_inbox_t *self)
+{
+    if (!self->rung)
+        (void)eventfd_write(self->bell, 1);
+    self->rung = true;
+    self->wanted = false;
+}
+
+void florin_inbox_put(florin_inbox_t *self, florin_job_t *jobs)
+{
+    (void)pthread_mutex_lock(&self->lock);
+    florin_jobs_add(&self->jobs, jobs);
+    if (self->wanted)
+        ring(self);
+    (void)pthread_mutex_unlock(&self->lock);
+}
+
+void florin_inbox_close(florin_inbox_t *self)
+{
+    (void)pthread_mutex_lock(&self->lock);
+    self->closed = true;
+    ring(self);
+    (void)pthread_mutex_unlock(&self->lock);
+}
+
+florin_jobs_t florin_inbox_take(florin_inbox_t *self)
+{
+    eventfd_t rings;
+    (void)pthread_mutex_lock(&self->lock);
+    florin_jobs_t jobs = self->jobs;
+    self->jobs = (florin_jobs_t){NULL, NULL};
+    if (self->rung)
+        (void)eventfd_read(self->bell, &rings);
+    self->rung = false;
+    self->wanted = jobs.first == NULL;
+    (void)pthread_mutex_unlock(&self->lock);
+    return jobs;
+}
+
+void florin_inbox_give_back(florin_inbox_t *self, florin_jobs_t jobs)
+{
+    if (!jobs.first)
+        return;
+    (void)pthread_mutex_lock(&self->lock);
+    florin_job_t *since = self->jobs.first;
+    self->jobs = jobs;
+    if (since)
+        florin_jobs_add(&self->jobs, since);
+    (void)pthread_mutex_unlock(&self->lock);
+}
+
+bool florin_inbox_closed(florin_inbox_t *self)
+{
+    (void)pthread_mutex_lock(&self->lock);
+    bool closed = self->closed;
+    (void)pthread_mutex_unlock(&self->lock);
+    return closed;
+}
