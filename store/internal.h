@@ -16,9 +16,28 @@
 typedef uint64_t florin_shards_t;
 _Static_assert(FLORIN_SHARDS_MAX == 64, "a set of shards is 64 bits");
 
+/* A snapshot that a session took, in the server's binary form; see read/moment.c. */
+#define FLORIN_SEEN_BYTES 8192
+typedef struct {
+    uint8_t snapshot[FLORIN_SEEN_BYTES];
+    size_t size;       /* 0: none */
+    uint64_t openings; /* the session's: those of another are worth nothing */
+    uint64_t taken_ms;
+} florin_seen_t;
+
+/* What may be forgotten once nobody reads by older snapshots any more: traces that these see, but
+ * for those of batches that were prepared somewhere just after. */
+#define FLORIN_HELD_MAX 1024
+typedef struct {
+    florin_seen_t seen[FLORIN_SHARDS_MAX];
+    florin_id_t held[FLORIN_HELD_MAX];
+    size_t held_count;
+    uint64_t taken_ms; /* 0: never */
+} florin_ended_t;
+
 struct florin_store {
     florin_session_timeouts_t timeouts;
-    uint32_t in_doubt_after_ms;
+    uint32_t in_doubt_after_ms, traces_kept_ms;
     florin_arena_t *arena; /* of one call */
     florin_metrics_t *metrics;
 
@@ -43,6 +62,9 @@ struct florin_store {
     void *meanwhile_arg;
 
     uint64_t look_locked_until_ms[FLORIN_SHARDS_MAX]; /* batch/kept.c */
+
+    florin_seen_t seen[FLORIN_SHARDS_MAX]; /* each shard's latest */
+    florin_ended_t ended;                  /* batch/resolve.c */
 
     uint64_t looks; /* how often it was looked what is prepared */
     /* When the log last said that a home shard is away; 0 when it has answered since. The last is
@@ -72,6 +94,16 @@ static inline florin_shards_t florin_shards_of(size_t shard)
     return (florin_shards_t)1 << shard;
 }
 
+/* Another session may be with another server, which counts transactions anew. */
+static inline bool florin_seen_by(const florin_seen_t *seen, const florin_session_t *session)
+{
+    return seen->size > 0 && session->pg && seen->openings == session->openings;
+}
+/* Takes a snapshot's bytes that this session has just sent; one that is too long is as good as
+ * none. */
+void florin_seen_take(florin_seen_t *seen, const florin_session_t *session, const void *bytes,
+                      size_t size);
+
 static inline florin_shards_t florin_store_all_shards(const florin_store_t *self)
 {
     size_t none = FLORIN_SHARDS_MAX - self->shards_count;
@@ -87,15 +119,6 @@ void florin_store_do_meanwhile(florin_store_t *self, florin_shards_t shards);
 
 /* A sum that came as text, for it may pass 64 bits. */
 florin_sum_t florin_store_column_sum(const PGresult *result, int row, int column);
-
-/* Begins a transaction on every shard, all of them with snapshots of one moment, and holds writers
- * up until each session is sent "ROLLBACK TO SAVEPOINT locked", which should be at once. Without
- * `transfers` the moment is that of the accounts alone. After an error nothing is begun;
- * FLORIN_ERROR_CONFLICT: somebody keeps a lock. */
-int florin_store_freeze(florin_store_t *self, bool transfers,
-                        florin_error_t *error) FLORIN_MUST_USE;
-/* Ends these transactions. */
-void florin_store_unfreeze(florin_store_t *self);
 
 /* A round on some shards at once: `add` adds the statements of each. Returns those that answered
  * without a fault; the results stay in the sessions. */

@@ -120,6 +120,19 @@ const florin_statement_text_t florin_statements[FLORIN_SQL_COUNT] = {
         " sum(credits_pending)::text, sum(credits_posted)::text FROM accounts GROUP BY ledger,"
         " code ORDER BY ledger, code LIMIT $1::bigint"),
 
+    /* Not the view, which joins what names databases and users. */
+    STATEMENT(PREPARED, SHARD, "prepared",
+              "SELECT gid, transaction FROM pg_prepared_xact() WHERE gid LIKE 'florin:%'"),
+    STATEMENT(SNAPSHOT, SHARD, "snapshot", "SELECT pg_current_snapshot()"),
+    /* What had not ended at a snapshot: what was active then, one by one, and what began after it.
+     * A foreign transaction that stays active for days makes it no dearer. */
+    STATEMENT(CROSSINGS, SHARD, "crossings",
+              "SELECT batch, unnest(shards), unnest(transactions) FROM"
+              " (SELECT * FROM crossings WHERE own >= pg_snapshot_xmax($1::pg_snapshot) UNION ALL"
+              " SELECT c.* FROM pg_snapshot_xip($1::pg_snapshot) AS active CROSS JOIN LATERAL"
+              " (SELECT * FROM crossings WHERE own = active LIMIT 1) AS c UNION ALL"
+              " SELECT * FROM crossings WHERE batch = ANY ($2::uuid[])) AS traces"),
+
     STATEMENT(HOLD, SHARD, "hold",
               "SELECT pg_advisory_xact_lock($1::bigint), pg_current_xact_id()"),
     /* A join, not = ANY: for each row that another batch changed while this one waited for it, the
@@ -197,6 +210,11 @@ const florin_statement_text_t florin_statements[FLORIN_SQL_COUNT] = {
               WRITES("credit_limits",
                      "INSERT INTO credit_limits (account_id, timestamp, credit_limit)"
                      " SELECT unnest($1::uuid[]), unnest($2::bigint[]), unnest($3::bigint[])")),
+    STATEMENT(CROSSINGS_INSERT, SHARD, "crossings_insert",
+              COUNTED("crossings",
+                      "INSERT INTO crossings (batch, shards, transactions)"
+                      " VALUES ($1::uuid, $2::integer[], $3::bigint[])",
+                      "1")),
     /* By that very transaction: another one may have written the row with the same timestamp,
      * though an account, which others change soon, only where it was imported with it. The lock is
      * written to the log: a commit after it waits for standbys as the first one did. */
@@ -228,6 +246,12 @@ const florin_statement_text_t florin_statements[FLORIN_SQL_COUNT] = {
     STATEMENT(FORGET_FENCES, SHARD, "forget_fences",
               "DELETE FROM decisions WHERE decision = 'abort' AND decided_at < now()"
               " - interval '1 day'"),
+    /* What others delete at this moment is theirs. */
+    STATEMENT(FORGET_CROSSINGS, SHARD, "forget_crossings",
+              "DELETE FROM crossings WHERE ctid = ANY (ARRAY(SELECT ctid FROM crossings"
+              " WHERE own < pg_snapshot_xmax($1::pg_snapshot)"
+              " AND pg_visible_in_snapshot(own, $1::pg_snapshot) AND batch <> ALL ($2::uuid[])"
+              " ORDER BY own LIMIT $3::bigint FOR UPDATE SKIP LOCKED))"),
     STATEMENT(IN_DOUBT, SHARD, "in_doubt",
               "SELECT gid,"
               " (extract(epoch FROM clock_timestamp() - prepared) * 1000)::bigint"

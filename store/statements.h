@@ -4,7 +4,7 @@
 
 /* The newest file of sql/control and sql/shard: what this program was built for. */
 #define FLORIN_SCHEMA_CONTROL 1
-#define FLORIN_SCHEMA_SHARD   3
+#define FLORIN_SCHEMA_SHARD   4
 
 /* What a server calls a second row of the same key, and what a statement that writes calls it when
  * it wrote other rows than it was given. */
@@ -43,6 +43,9 @@ typedef enum {
     FLORIN_SQL_LIST_TRANSFERS_OF_BACK,
     FLORIN_SQL_WINDOWS,
     FLORIN_SQL_TRIAL,
+    FLORIN_SQL_PREPARED,
+    FLORIN_SQL_SNAPSHOT,
+    FLORIN_SQL_CROSSINGS,
     /* shards: batches */
     FLORIN_SQL_HOLD,
     FLORIN_SQL_ACCOUNTS_LOCK,
@@ -54,6 +57,7 @@ typedef enum {
     FLORIN_SQL_PENDINGS_WRITE,
     FLORIN_SQL_LIMITS_UPDATE,
     FLORIN_SQL_LIMITS_INSERT,
+    FLORIN_SQL_CROSSINGS_INSERT,
     FLORIN_SQL_WAS_WRITTEN,
     /* shards: two-phase commit */
     FLORIN_SQL_DECIDE,
@@ -62,6 +66,7 @@ typedef enum {
     FLORIN_SQL_DECISIONS_OLD,
     FLORIN_SQL_FORGET,
     FLORIN_SQL_FORGET_FENCES,
+    FLORIN_SQL_FORGET_CROSSINGS,
     FLORIN_SQL_IN_DOUBT,
     FLORIN_SQL_AWAIT_STANDBY,
     /* admin */

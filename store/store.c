@@ -30,6 +30,8 @@ int florin_store_new(const florin_store_options_t *options, florin_store_t **sto
         .idle_timeout_ms = options->statement_timeout_ms,
     };
     self->in_doubt_after_ms = options->in_doubt_after_ms;
+    self->traces_kept_ms =
+        options->traces_kept_ms ? options->traces_kept_ms : FLORIN_STORE_TRACES_KEPT_MS;
     self->metrics = options->metrics;
     self->mapped = options->mapped;
     self->mapped_arg = options->mapped_arg;
@@ -212,6 +214,15 @@ int florin_store_connect(florin_store_t *self, florin_error_t *error)
 size_t florin_store_shard_of(const florin_store_t *self, florin_id_t id)
 {
     return self->slots[florin_id_slot(id)];
+}
+
+void florin_seen_take(florin_seen_t *seen, const florin_session_t *session, const void *bytes,
+                      size_t size)
+{
+    seen->size = size <= sizeof seen->snapshot ? size : 0;
+    memcpy(seen->snapshot, bytes, seen->size);
+    seen->openings = session->openings;
+    seen->taken_ms = florin_clock_ms();
 }
 
 static size_t sessions_of(florin_store_t *self, florin_shards_t shards, florin_session_t **sessions)

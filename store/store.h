@@ -25,11 +25,15 @@ typedef struct {
     uint32_t connect_timeout_ms;
     uint32_t statement_timeout_ms; /* no query waits longer, whatever the server does */
     uint32_t in_doubt_after_ms;    /* how long a coordinator that lives may keep a batch waiting */
+    uint32_t traces_kept_ms;       /* how long the traces of ended batches stay; 0: the default */
     florin_metrics_t *metrics;     /* outlives the store; NULL: none are wanted */
     /* Called in the store's thread each time it has read the slot map; NULL: nobody is told. */
     void (*mapped)(void *arg, const florin_slots_t *slots);
     void *mapped_arg;
 } florin_store_options_t;
+
+/* Far longer than a read of several shards may take (read/moment.c). */
+#define FLORIN_STORE_TRACES_KEPT_MS 30000
 
 /* Copies the options; does not connect. Several stores may count in the same metrics. */
 int florin_store_new(const florin_store_options_t *options, florin_store_t **store,
@@ -209,7 +213,8 @@ typedef struct {
 int florin_store_resolve(florin_store_t *self, florin_resolved_t *resolved,
                          florin_error_t *error) FLORIN_MUST_USE;
 
-/* Deletes decisions that nobody will ask for any more; none while a shard is away, which may. */
+/* Deletes decisions that nobody will ask for any more, and traces of batches that an earlier call
+ * found to have ended on every shard; none while a shard is away, which may ask. */
 int florin_store_forget(florin_store_t *self, florin_error_t *error) FLORIN_MUST_USE;
 
 #endif

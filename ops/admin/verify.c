@@ -107,12 +107,11 @@ static int conclude(report_t *self, const florin_verify_check_t *checks, size_t 
     for (size_t i = 0; i < count; i++)
         findings += checks[i].findings;
     if (result != 0)
-        fprintf(
-            stderr, "florin-admin: the books could not be checked whole: %s%s\n", error->message,
-            result == FLORIN_ERROR_CONFLICT
-                ? "; somebody keeps locks on them: a prepared transaction (florin-admin resolve "
-                  "ends those), or another program"
-                : "");
+        fprintf(stderr, "florin-admin: the books could not be checked whole: %s%s\n",
+                error->message,
+                result == FLORIN_ERROR_CONFLICT
+                    ? "; florin-admin resolve ends what is prepared, as running workers do"
+                    : "");
     const char *verdict = findings ? "broken" : result != 0 ? "not checked" : "whole";
     if (self->json) {
         json_t *object = json_pack("{s:s, s:I, s:O}", "books", verdict, "findings",

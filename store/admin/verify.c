@@ -1,4 +1,4 @@
-/* Verification: one moment on all shards (moment.c), then one check after the other.
+/* Verification: one moment on all shards (read/moment.c), then one check after the other.
  *
  * Two kinds of them compare: those that walk all shards side by side, in the order of an id, and
  * see what has to agree between shards; and those that let each shard find its own wrong rows. */
@@ -15,7 +15,9 @@
 #include "store/admin/verify_slots.h"
 #include "store/admin/verify_sql.h"
 #include "store/batch/gid.h"
+#include "store/read/moment.h"
 
+#define PATIENCE_MS  5000
 #define PREPARED_MAX 16384
 #define NS_PER_S     UINT64_C(1000000000)
 /* How far a row's time may be ahead of the servers' clocks. */
@@ -435,17 +437,17 @@ static int run_check(florin_verify_run_t *self, size_t i, florin_error_t *error)
     return result;
 }
 
-/* Lets the writers go on; then whole tables are read, by plans for all of their rows. */
-static void add_thaw(florin_session_t *session, size_t shard, void *arg)
+/* Whole tables are read, by plans for all of their rows. */
+static void add_settings(florin_session_t *session, size_t shard, void *arg)
 {
     (void)shard, (void)arg;
-    florin_session_command(session, "ROLLBACK TO SAVEPOINT locked");
+    florin_session_command(session, "SET LOCAL enable_seqscan = on");
     florin_session_command(session, "SET LOCAL cursor_tuple_fraction = 1");
     florin_session_command(session, "SET LOCAL work_mem = '64MB'");
     florin_session_command(session,
                            "SELECT (extract(epoch FROM clock_timestamp()) * 1000000000)::bigint");
 }
-#define THAW_CLOCK 3 /* its result */
+#define SETTINGS_CLOCK 3 /* its result */
 
 static int compare_clocks(const void *one, const void *other)
 {
@@ -454,16 +456,16 @@ static int compare_clocks(const void *one, const void *other)
 }
 
 /* The middle one of the servers' clocks, which no single one of them can move. */
-static int thaw(florin_verify_run_t *self, florin_error_t *error)
+static int begin_checks(florin_verify_run_t *self, florin_error_t *error)
 {
     uint64_t clocks[FLORIN_SHARDS_MAX];
     size_t count = self->store->shards_count;
-    int result = florin_store_round_all(self->store, add_thaw, NULL, self->deadline_ms, error);
+    int result = florin_store_round_all(self->store, add_settings, NULL, self->deadline_ms, error);
     if (result != 0)
         return result;
     for (size_t i = 0; i < count; i++)
         clocks[i] =
-            florin_column_u64(florin_session_result(&self->store->shards[i], THAW_CLOCK), 0, 0);
+            florin_column_u64(florin_session_result(&self->store->shards[i], SETTINGS_CLOCK), 0, 0);
     qsort(clocks, count, sizeof *clocks, compare_clocks);
     self->latest = clocks[(count - 1) / 2] + AHEAD_S * NS_PER_S;
     return 0;
@@ -475,8 +477,8 @@ static void add_begin(florin_session_t *session, size_t shard, void *arg)
     florin_session_command(session, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
 }
 
-/* The books can't be held still: what is in doubt can be seen without, and may be why. The time may
- * have gone into waiting, so this has its own. */
+/* A batch stays half done, or somebody lets nobody read: what is in doubt can be seen all the same,
+ * and may be why. The time may have gone into waiting, so this has its own. */
 static int look_for_the_cause(florin_verify_run_t *self, florin_error_t *error)
 {
     self->deadline_ms = florin_store_deadline(self->store);
@@ -495,20 +497,25 @@ int florin_store_verify(florin_store_t *self, const florin_verify_options_t *opt
                                             .counted = checks_of_all[i].counted};
     *count = CHECKS;
     verify.check = checks;
-    int result = florin_store_freeze(self, true, error);
+    int result = florin_store_map(self, error);
+    const florin_moment_t moment = {.shards = florin_store_all_shards(self),
+                                    .patience_ms = PATIENCE_MS};
+    florin_arena_reset(self->arena);
+    if (result == 0)
+        result = florin_store_moment(self, &moment, error);
     if (result == FLORIN_ERROR_CONFLICT) {
         florin_error_t cause = {0};
         int looked = look_for_the_cause(&verify, &cause);
-        florin_store_unfreeze(self);
+        florin_store_moment_end(self, moment.shards);
         return looked != 0 ? florin_error_set(error, looked, "%s", cause.message) : result;
     }
     if (result != 0)
         return result;
-    result = thaw(&verify, error);
+    result = begin_checks(&verify, error);
     for (size_t i = 0; i < CHECKS && result == 0; i++) {
         verify.check = &checks[i];
         result = run_check(&verify, i, error);
     }
-    florin_store_unfreeze(self);
+    florin_store_moment_end(self, moment.shards);
     return result;
 }

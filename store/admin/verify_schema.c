@@ -48,6 +48,11 @@ static const struct {
     {"column credit_limits.account_id", "uuid NOT NULL"},
     {"column credit_limits.credit_limit", "bigint NOT NULL"},
     {"column credit_limits.timestamp", "bigint NOT NULL"},
+    {"column crossings.at", "timestamp with time zone NOT NULL"},
+    {"column crossings.batch", "uuid NOT NULL"},
+    {"column crossings.own", "xid8 NOT NULL"},
+    {"column crossings.shards", "integer[] NOT NULL"},
+    {"column crossings.transactions", "bigint[] NOT NULL"},
     {"column decisions.batch", "uuid NOT NULL"},
     {"column decisions.decided_at", "timestamp with time zone NOT NULL"},
     {"column decisions.decision", "text NOT NULL"},
@@ -94,6 +99,9 @@ static const struct {
     {"constraint credit_limits.credit_limits_credit_limit_check", "CHECK ((credit_limit >= 0))"},
     {"constraint credit_limits.credit_limits_pkey", "PRIMARY KEY (account_id, \"timestamp\")"},
     {"constraint credit_limits.credit_limits_timestamp_check", "CHECK ((\"timestamp\" > 0))"},
+    {"constraint crossings.crossings_check",
+     "CHECK (((cardinality(shards) = cardinality(transactions)) AND (cardinality(shards) > 1)))"},
+    {"constraint crossings.crossings_pkey", "PRIMARY KEY (batch)"},
     {"constraint decisions.decisions_decision_check",
      "CHECK ((decision = ANY (ARRAY['commit'::text, 'abort'::text])))"},
     {"constraint decisions.decisions_pkey", "PRIMARY KEY (batch)"},
@@ -142,6 +150,8 @@ static const struct {
     {"index accounts_by_user_data",
      "CREATE INDEX accounts_by_user_data ON public.accounts USING btree (user_data, \"timestamp\", "
      "id) WHERE (user_data IS NOT NULL)"},
+    {"index crossings_by_own",
+     "CREATE INDEX crossings_by_own ON public.crossings USING btree (own)"},
     {"index pending_transfers_by_credit_account",
      "CREATE INDEX pending_transfers_by_credit_account ON public.pending_transfers USING btree "
      "(credit_account_id, resolved_at) WHERE ((status = 4) AND (credit_debits_posted IS NOT "
@@ -165,6 +175,7 @@ static const struct {
      "\"timestamp\", id) WHERE ((user_data IS NOT NULL) AND (debit_debits_posted IS NOT NULL))"},
     {"table accounts", "LOGGED"},
     {"table credit_limits", "LOGGED"},
+    {"table crossings", "LOGGED"},
     {"table decisions", "LOGGED"},
     {"table pending_transfers", "LOGGED"},
     {"table schema_migrations", "LOGGED"},

@@ -10,6 +10,7 @@
  * Any number of resolvers may do this at once, and beside a coordinator that lives: whoever comes
  * second finds nothing left to do. */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "lib/clock.h"
 #include "lib/log.h"
@@ -18,6 +19,7 @@
 
 #define COMMAND_BYTES 128
 #define TELL_AGAIN_MS 60000
+#define TRACES_MAX    20000 /* forgotten in one pass on a shard */
 /* Younger ones are most likely in the hands of a coordinator that is about to end them. */
 #define YOUNG_MS 250
 
@@ -272,8 +274,68 @@ static void forget_done(florin_store_t *self, const look_t *look, size_t home, f
     (void)ask_all(self, florin_shards_of(home), FLORIN_SQL_FORGET, &params);
 }
 
+/* -------------------------------------------------------------------------------- and the traces
+ *
+ * A trace is needed while its batch is prepared somewhere, and while somebody reads by a snapshot
+ * from then. No clock of a server says when that is over: what had ended at one pass goes at
+ * another, which comes later by our own monotonic clock. */
+
+/* Snapshots from before it is looked what is prepared. False: some shard has not given its own. */
+static bool see_traces(florin_store_t *self, florin_shards_t open)
+{
+    florin_shards_t all = florin_store_all_shards(self);
+    bool seen = ask_all(self, open, FLORIN_SQL_SNAPSHOT, NULL) == all;
+    for (size_t i = 0; i < self->shards_count && seen; i++) {
+        const PGresult *row = florin_session_result(&self->shards[i], 0);
+        florin_seen_take(&self->ended.seen[i], &self->shards[i], PQgetvalue(row, 0, 0),
+                         (size_t)PQgetlength(row, 0, 0));
+    }
+    return seen;
+}
+
+/* What is prepared after these snapshots is held. */
+static void hold_prepared(florin_store_t *self, const look_t *look)
+{
+    florin_ended_t *ended = &self->ended;
+    if (look->count > FLORIN_HELD_MAX)
+        return; /* the next pass tries again */
+    for (size_t i = 0; i < look->count; i++)
+        ended->held[i] = look->prepared[i].batch;
+    ended->held_count = look->count;
+    ended->taken_ms = florin_clock_ms();
+}
+
+static void add_forget_traces(florin_session_t *session, size_t shard, void *arg)
+{
+    const florin_store_t *self = arg;
+    const florin_ended_t *ended = &self->ended;
+    florin_params_t params;
+    if (!florin_seen_by(&ended->seen[shard], session))
+        return;
+    florin_params_init(&params, self->arena);
+    florin_params_bytes(&params, ended->seen[shard].snapshot, ended->seen[shard].size);
+    florin_params_ids(&params, ended->held, ended->held_count);
+    florin_params_u64(&params, TRACES_MAX);
+    florin_session_call(session, FLORIN_SQL_FORGET_CROSSINGS, &params);
+}
+
+/* Those that are left for being too many go with the next pass. */
+static void forget_traces(florin_store_t *self)
+{
+    bool more = false;
+    florin_shards_t all = florin_store_all_shards(self);
+    florin_shards_t answered =
+        florin_store_round(self, all, add_forget_traces, self, florin_store_deadline(self));
+    for (size_t i = 0; i < self->shards_count; i++)
+        if (florin_shards_has(answered, i) && self->shards[i].results_count > 0)
+            more |= strtoul(PQcmdTuples(florin_session_result(&self->shards[i], 0)), NULL, 10) ==
+                    TRACES_MAX;
+    if (!more)
+        self->ended.taken_ms = 0;
+}
+
 /* Decisions are read before the prepared transactions: then a batch whose name is on no shard has
- * ended on all. */
+ * ended on all. So are the snapshots that see traces. */
 int florin_store_forget(florin_store_t *self, florin_error_t *error)
 {
     decisions_t decisions = {0};
@@ -281,16 +343,23 @@ int florin_store_forget(florin_store_t *self, florin_error_t *error)
     int result = begin(self, &look, error);
     if (result != 0)
         return result;
+    uint64_t taken_ms = self->ended.taken_ms;
+    bool traces_due = taken_ms && florin_clock_ms() - taken_ms >= self->traces_kept_ms;
+    bool traces_seen = !taken_ms && see_traces(self, look.open);
     if (!read_decisions(self, &decisions, look.open) || !read_prepared(self, &look))
         return florin_error_set(error, FLORIN_ERROR_MEMORY, "no memory to forget decisions");
     if (look.open != florin_store_all_shards(self))
         return 0;
     /* What has ended on a shard must have ended on its standbys, too. */
-    if (are_there(&decisions) &&
+    if ((are_there(&decisions) || traces_due) &&
         ask_all(self, look.open, FLORIN_SQL_AWAIT_STANDBY, NULL) != look.open)
         return 0;
     for (size_t home = 0; home < self->shards_count; home++)
         forget_done(self, &look, home, decisions.batches[home], decisions.count[home]);
     (void)ask_all(self, look.open, FLORIN_SQL_FORGET_FENCES, NULL);
+    if (traces_due)
+        forget_traces(self);
+    if (traces_seen)
+        hold_prepared(self, &look);
     return 0;
 }

@@ -41,6 +41,27 @@ static void add_limits(florin_plan_t *self, size_t shard)
     florin_session_call(session, FLORIN_SQL_LIMITS_INSERT, &params);
 }
 
+/* What lets a reader of several shards see that the batch is there on one of them and not yet on
+ * another (read/moment.c). */
+static void add_trace(florin_plan_t *self, size_t shard)
+{
+    static const florin_column_t columns[] = {FLORIN_COLUMN_U32, FLORIN_COLUMN_U64};
+    florin_array_t arrays[2];
+    florin_params_t params;
+    florin_params_init(&params, self->store->arena);
+    florin_params_id(&params, self->id);
+    if (florin_params_arrays(&params, arrays, columns, 2, self->store->shards_count)) {
+        for (size_t i = 0; i < self->store->shards_count; i++) {
+            if (!florin_shards_has(self->writers, i))
+                continue;
+            florin_array_u32(&arrays[0], (uint32_t)i);
+            florin_array_u64(&arrays[1], self->parts[i].transaction);
+        }
+        florin_params_arrays_end(&params, arrays, 2);
+    }
+    florin_session_call(&self->store->shards[shard], FLORIN_SQL_CROSSINGS_INSERT, &params);
+}
+
 void florin_batch_add_writes(florin_plan_t *self, size_t shard)
 {
     florin_session_t *session = &self->store->shards[shard];
@@ -68,4 +89,6 @@ void florin_batch_add_writes(florin_plan_t *self, size_t shard)
     }
     if (self->credit_limits && part->changed_count > 0)
         add_limits(self, shard);
+    if (self->writers != florin_shards_of(shard))
+        add_trace(self, shard);
 }

@@ -1,13 +1,15 @@
 /* The trial balance: the sums of all accounts at one moment (moment.c). */
 #include <stdlib.h>
 
-#include "store/internal.h"
+#include "store/read/moment.h"
 
-/* Lets the writers go on, then sums. */
+#define PATIENCE_MS 5000
+
+/* Plans for all rows. */
 static void add_sums(florin_session_t *session, size_t shard, void *arg)
 {
     (void)shard;
-    florin_session_command(session, "ROLLBACK TO SAVEPOINT locked");
+    florin_session_command(session, "SET LOCAL enable_seqscan = on");
     florin_session_call(session, FLORIN_SQL_TRIAL, arg);
     florin_session_command(session, "COMMIT");
 }
@@ -89,12 +91,16 @@ int florin_store_trial_balance(florin_store_t *self, florin_trial_row_t *rows, s
 {
     *count = 0;
     florin_arena_reset(self->arena);
-    int result = florin_store_freeze(self, false, error);
+    int result = florin_store_map(self, error);
+    const florin_moment_t moment = {.shards = florin_store_all_shards(self),
+                                    .patience_ms = PATIENCE_MS};
+    if (result == 0)
+        result = florin_store_moment(self, &moment, error);
     if (result != 0)
         return result;
     result = sum_all(self, error);
     if (result == 0)
         return collect(self, rows, count, error);
-    florin_store_unfreeze(self);
+    florin_store_moment_end(self, moment.shards);
     return result;
 }

@@ -30,9 +30,9 @@ class VerifyTest(SystemTest):
         self.cluster.ops("up", "--postgres-only", "--dir", self.cluster.dir)
         self.assertEqual(self.cluster.names(), ["shard-0", "shard-1", "shard-2"])
 
-    def verify(self, exit_code=0):
+    def verify(self, *options, exit_code=0):
         """The report, by check."""
-        report = json.loads(self.cluster.verify("--json", exit_code=exit_code).stdout)
+        report = json.loads(self.cluster.verify("--json", *options, exit_code=exit_code).stdout)
         return report, {check["name"]: check for check in report["checks"]}
 
     def test_books_under_load_are_whole(self):
@@ -83,13 +83,23 @@ class VerifyTest(SystemTest):
         report, _ = self.verify(exit_code=2)
         self.assertIn("shard 1: ", report["error"])
 
-    def test_what_keeps_locks_is_named(self):
+    def test_what_is_in_doubt_is_named(self):
+        """Undecided, it keeps nothing from being checked; half done, it does."""
         self.stop()
         gid = f"florin:0:{uuid(77)}:1"
         self.cluster.sql(1, f"begin; update accounts set code = code; prepare transaction '{gid}'")
-        report = self.cluster.verify("--older-than", 0, exit_code=1)
-        self.assertIn(f"prepared transaction {gid} on shard 1: ", report.stdout)
-        self.assertIn("somebody keeps locks", report.stderr)
+        report, checks = self.verify("--older-than", 0, exit_code=1)
+        self.assertNotIn("error", report)
+        self.assertEqual(report["findings"], 1)
+        self.assertIn(f"prepared transaction {gid}",
+                      [found["subject"] for found in checks["in-doubt"]["shown"]])
+        [[number]] = self.cluster.sql(1, "select transaction from pg_prepared_xacts")
+        self.cluster.sql(0, f"begin; insert into decisions values ('{uuid(77)}', 'commit');"
+                            f"insert into crossings (batch, shards, transactions) values ('{uuid(77)}',"
+                            f" '{{0,1}}', array[pg_current_xact_id()::text::bigint, {number}]); commit")
+        half = self.cluster.verify("--older-than", 0, exit_code=1)
+        self.assertIn(f"prepared transaction {gid} on shard 1: ", half.stdout)
+        self.assertIn(f"batch {uuid(77)} is committed on one shard and not yet on shard 1", half.stderr)
         self.cluster.up()
         wait_for("a worker to end it", lambda: not self.cluster.in_doubt(), 30)
         self.verify()

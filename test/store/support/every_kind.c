@@ -21,7 +21,8 @@
 
 #define TABLES(do)                                                                                 \
     do                                                                                             \
-    ("accounts") do("transfers") do("pending_transfers") do("credit_limits") do("decisions")
+    ("accounts") do("transfers") do("pending_transfers") do("credit_limits") do("decisions") do(   \
+        "crossings")
 #define SAVE(table)    "CREATE TABLE saved." table " AS SELECT * FROM " table ";"
 #define RESTORE(table) "DELETE FROM " table "; INSERT INTO " table " SELECT * FROM saved." table ";"
 

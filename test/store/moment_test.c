@@ -1,0 +1,253 @@
+/* One moment on several shards: a batch is seen whole or not at all, and nobody is waited for who
+ * only keeps locks. Halves of batches are made by hand. */
+#include <inttypes.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+/* cmocka wants those above first. */
+#include <cmocka.h>
+#include <pthread.h>
+
+#include "lib/clock.h"
+#include "lib/id.h"
+#include "test/store/support/books.h"
+#include "test/store/support/servers.h"
+
+enum { SHARDS = 3, SQL_BYTES = 2048, SOON_MS = 1000, MONEY = 1000 };
+
+static florin_store_t *store;
+static florin_ledger_t *ledger;
+static florin_id_t accounts[SHARDS]; /* one on each shard, each with MONEY on both sides */
+static uint64_t used = 100;
+
+/* ------------------------------------------------------------------------------------- by hand */
+
+static const char batch_id[] = "00000000-0000-0000-0000-0000000000aa";
+
+/* A batch that moves 5 from shard 0 to shard 1, prepared there. */
+static void prepare_half(void)
+{
+    char sql[SQL_BYTES], id[FLORIN_ID_TEXT_BYTES];
+    snprintf(sql, sizeof sql,
+             "BEGIN; UPDATE accounts SET credits_posted = credits_posted + 5 WHERE id = '%s';"
+             "INSERT INTO crossings (batch, shards, transactions) VALUES ('%s', '{0,1}', '{0,0}');"
+             "PREPARE TRANSACTION 'florin:0:%s:1'",
+             florin_id_format_uuid(accounts[1], id), batch_id, batch_id);
+    servers_ask(servers_shard(1), sql);
+}
+
+/* Its other half, committed at home, with its trace. */
+static void commit_at_home(void)
+{
+    char sql[SQL_BYTES], id[FLORIN_ID_TEXT_BYTES];
+    snprintf(sql, sizeof sql,
+             "BEGIN; UPDATE accounts SET debits_posted = debits_posted + 5 WHERE id = '%s';"
+             "INSERT INTO crossings (batch, shards, transactions) VALUES ('%s', '{0,1}',"
+             " ARRAY[pg_current_xact_id()::text::bigint, %s]); COMMIT",
+             florin_id_format_uuid(accounts[0], id), batch_id,
+             servers_ask(servers_shard(1), "SELECT transaction FROM pg_prepared_xacts"));
+    servers_ask(servers_shard(0), sql);
+}
+
+static void end_half(const char *how)
+{
+    char sql[SQL_BYTES];
+    snprintf(sql, sizeof sql, "%s PREPARED 'florin:0:%s:1'", how, batch_id);
+    servers_ask(servers_shard(1), sql);
+}
+
+static void forget_halves(void)
+{
+    for (size_t i = 0; i < SHARDS; i++)
+        servers_ask(servers_shard(i), "DELETE FROM crossings");
+}
+
+/* --------------------------------------------------------------------------- the trial balance */
+
+static florin_trial_row_t rows[FLORIN_TRIAL_ROWS_MAX];
+
+static int sum(florin_sum_t *debits, florin_sum_t *credits, florin_error_t *error)
+{
+    size_t count = 0;
+    *debits = *credits = 0;
+    int result = florin_store_trial_balance(store, rows, &count, error);
+    for (size_t i = 0; i < count && result == 0; i++) {
+        *debits += rows[i].debits_posted;
+        *credits += rows[i].credits_posted;
+    }
+    return result;
+}
+
+static void expect_sum(uint64_t expected)
+{
+    florin_sum_t debits, credits;
+    florin_error_t error = {0};
+    if (sum(&debits, &credits, &error) != 0)
+        fail_msg("%s", error.message);
+    assert_int_equal((uint64_t)debits, expected);
+    assert_int_equal((uint64_t)credits, expected);
+}
+
+/* Who keeps rows, or the tables against writing, keeps nobody from reading them. */
+static void waits_for_no_lock(void **state)
+{
+    (void)state;
+    servers_ask(servers_shard(2), "BEGIN; LOCK TABLE accounts, transfers IN EXCLUSIVE MODE;"
+                                  "UPDATE accounts SET debits_posted = debits_posted + 1;"
+                                  "PREPARE TRANSACTION 'foreign'");
+    prepare_half();
+    uint64_t began_ms = florin_clock_ms();
+    expect_sum(SHARDS * MONEY);
+    assert_in_range(florin_clock_ms() - began_ms, 0, SOON_MS);
+    end_half("ROLLBACK");
+    servers_ask(servers_shard(2), "ROLLBACK PREPARED 'foreign'");
+}
+
+static void *end_later(void *arg)
+{
+    nanosleep(&(struct timespec){.tv_nsec = 300000000}, NULL);
+    end_half("COMMIT");
+    return arg;
+}
+
+static void never_shows_half_a_batch(void **state)
+{
+    pthread_t thread;
+    florin_sum_t debits, credits;
+    florin_error_t error = {0};
+    (void)state;
+    prepare_half();
+    expect_sum(SHARDS * MONEY); /* undecided: nobody has seen it */
+    commit_at_home();
+    assert_int_equal(sum(&debits, &credits, &error), FLORIN_ERROR_CONFLICT);
+    assert_non_null(strstr(error.message, batch_id));
+    assert_non_null(strstr(error.message, "not yet on shard 1"));
+    assert_int_equal(pthread_create(&thread, NULL, end_later, NULL), 0);
+    expect_sum(SHARDS * MONEY + 5);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    forget_halves();
+}
+
+/* ---------------------------------------------------------------------------------- the traces */
+
+static const char *traces_on(size_t shard)
+{
+    return servers_ask(servers_shard(shard), "SELECT count(*) FROM crossings");
+}
+
+static void pay(size_t from, size_t to)
+{
+    assert_int_equal(
+        try_create(store, ledger, transfer(id_on(from, ++used), accounts[from], accounts[to], 1)),
+        FLORIN_TRANSFER_CREATED);
+}
+
+static void forget(void)
+{
+    florin_error_t error = {0};
+    if (florin_store_forget(store, &error) != 0)
+        fail_msg("%s", error.message);
+    nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
+}
+
+static void batches_that_cross_leave_traces(void **state)
+{
+    (void)state;
+    florin_id_t other = id_on(2, ++used);
+    assert_int_equal(try_open(store, ledger, account(other)), FLORIN_ACCOUNT_CREATED);
+    assert_int_equal(try_create(store, ledger, transfer(id_on(2, ++used), accounts[2], other, 1)),
+                     FLORIN_TRANSFER_CREATED);
+    for (size_t i = 0; i < SHARDS; i++)
+        assert_string_equal(traces_on(i), "0");
+    pay(0, 2);
+    assert_string_equal(traces_on(0), "1");
+    assert_string_equal(traces_on(1), "0");
+    assert_string_equal(traces_on(2), "1");
+    /* Each number is that of the transaction that wrote the trace there. */
+    for (size_t i = 0; i < SHARDS; i += 2)
+        assert_string_equal(
+            servers_ask(servers_shard(i),
+                        i == 0 ? "SELECT shards = '{0,2}' AND own::text = transactions[1]::text"
+                                 " AND own::text = xmin::text FROM crossings"
+                               : "SELECT shards = '{0,2}' AND own::text = transactions[2]::text"
+                                 " AND own::text = xmin::text FROM crossings"),
+            "t");
+}
+
+static void ended_ones_are_forgotten(void **state)
+{
+    (void)state;
+    pay(0, 1);
+    forget(); /* sees them */
+    forget(); /* they had ended by then */
+    forget(); /* a pass that looks again, and one that finds nothing left */
+    forget();
+    for (size_t i = 0; i < SHARDS; i++)
+        assert_string_equal(traces_on(i), "0");
+    prepare_half();
+    commit_at_home();
+    for (size_t i = 0; i < 6; i++)
+        forget();
+    assert_string_equal(traces_on(0), "1"); /* prepared on shard 1 */
+    pay(0, 2);
+    for (size_t i = 0; i < 6; i++)
+        forget();
+    assert_string_equal(traces_on(0), "1");
+    assert_string_equal(traces_on(2), "0"); /* which keeps no other one */
+    end_half("COMMIT");
+    for (size_t i = 0; i < 6; i++)
+        forget();
+    for (size_t i = 0; i < SHARDS; i++)
+        assert_string_equal(traces_on(i), "0");
+}
+
+/* ------------------------------------------------------------------------------------------------
+ */
+
+static int set_up(void **state)
+{
+    florin_error_t error = {0};
+    (void)state;
+    servers_start(SHARDS, true);
+    const florin_store_options_t options = {.control = servers_control(),
+                                            .connect_timeout_ms = 3000,
+                                            .statement_timeout_ms = 3000,
+                                            .traces_kept_ms = 1};
+    if (florin_store_new(&options, &store, &error) != 0)
+        fail_msg("%s", error.message);
+    ledger = florin_ledger_new();
+    for (size_t i = 0; i < SHARDS; i++) {
+        accounts[i] = id_on(i, 1 + i);
+        assert_int_equal(try_open(store, ledger, account(accounts[i])), FLORIN_ACCOUNT_CREATED);
+    }
+    for (size_t i = 0; i < SHARDS; i++)
+        assert_int_equal(
+            try_create(store, ledger,
+                       transfer(id_on(i, ++used), accounts[i], accounts[(i + 1) % SHARDS], MONEY)),
+            FLORIN_TRANSFER_CREATED);
+    forget_halves();
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    florin_ledger_destroy(&ledger);
+    florin_store_destroy(&store);
+    servers_stop();
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(waits_for_no_lock),
+        cmocka_unit_test(never_shows_half_a_batch),
+        cmocka_unit_test(batches_that_cross_leave_traces),
+        cmocka_unit_test(ended_ones_are_forgotten),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
