@@ -17,6 +17,7 @@ import math
 from traffic import PENDING, POST, VOID
 
 OPENING = (0, 0, 0, 0)
+CLOCK_NS = 5 * 10**9  # no more may the books' time be off, whatever a clock says
 
 ROWS_SQL = """
 select id, debit_account_id, credit_account_id, amount, flags, coalesce(pending_id::text, ''),
@@ -126,6 +127,24 @@ def check_chains(history, books):
             there = sum(transfer[0] in books.transfers for transfer in unit["transfers"])
             if there not in (0, len(unit["transfers"])):
                 yield f"a part of a chain is in the books: {unit}"
+
+
+def check_times(history, books):
+    """No wrong clock is believed: what is booked was in the time of the run, and no hold ended early."""
+    now = [operation["unix_ns"] for operation in history if operation["op"] == "time"]
+    timeouts = {transfer[0]: transfer[6] for operation in history for unit in operation.get("units", ())
+                for transfer in unit["transfers"]}
+    for account, entries in books.entries.items():
+        made = {entry.transfer: entry.timestamp for entry in entries if not entry.expiry}
+        wrong = [entry for entry in entries if now and
+                 not min(now) - CLOCK_NS <= entry.timestamp <= max(now) + CLOCK_NS]
+        if wrong:
+            yield (f"account {account}: {len(wrong)} of {len(entries)} rows are not of the time of the run; "
+                   f"{wrong[0].transfer:x} is {(wrong[0].timestamp - max(now)) / 1e9:+.1f} s from its end")
+        for number, at in ((entry.transfer, entry.timestamp) for entry in entries if entry.expiry):
+            left = made[number] + timeouts.get(number, 0) * 10**9 - at
+            if left > 0 or not timeouts.get(number):
+                yield f"account {account}: the hold {number:x} was released {left / 1e9:.1f} s early"
 
 
 def check_balances(books):
@@ -249,4 +268,4 @@ def load(path):
 def check(history, books):
     """Findings, in words."""
     return [*check_promises(history, books), *check_chains(history, books), *check_balances(books),
-            *check_registers(history, books)]
+            *check_times(history, books), *check_registers(history, books)]

@@ -4,19 +4,20 @@ import random
 import threading
 import time
 
+import places
 import wire
+from places import ACCOUNTS, SLOT_BITS
 from traffic import AMOUNT_MAX, DEBITS_BOUND, LINKED, PENDING, POST, VOID
 from wire import pb
-
-ACCOUNTS = range(1, 31)
-BOUNDED = range(25, 31)  # whose debits must not exceed their credits
-SLOT_BITS = 10
 
 ATTEMPT_S = 1.0
 PATIENCE_S = (2.0, 8.0)  # then a client may ask what became of it instead of asking for it again
 PAUSE_S = 0.02  # after a refusal that passes
 GIVE_UP_S = 90  # beyond any fault: a request that has no answer by then is a finding
 KNOWN_MAX = 200  # ids that a client remembers, to look for or to post
+HOLDS_S = (0, 1, 3, 7200)  # the last one never ends in a run, unless a clock is believed that is wrong
+VICTIM_PAUSE_S = 0.05
+HOLDS_A_REQUEST = 1000
 
 APPLIED, REFUSED, GIVEN_UP, UNKNOWN = "applied", "refused", "given up", "unknown"
 # Why a transfer may be refused here; anything else is a surprise.
@@ -26,9 +27,10 @@ REASONS = {"exceeds_credits", "linked_event_failed", "id_already_failed", "pendi
 
 
 def open_accounts(client):
-    plain = [number for number in ACCOUNTS if number not in BOUNDED]
-    assert set(client.open_accounts(plain)) == {"created"}
-    assert set(client.open_accounts(list(BOUNDED), flags=DEBITS_BOUND)) == {"created"}
+    everyone = [*ACCOUNTS, *places.set_aside()]
+    for bounded in False, True:
+        numbers = [number for number in everyone if places.bounded(number) is bounded]
+        assert set(client.open_accounts(numbers, flags=DEBITS_BOUND if bounded else 0)) == {"created"}
 
 
 class History:
@@ -48,12 +50,19 @@ class History:
         with self.lock:
             self.counts[what] += number
 
+    def mark_time(self):
+        """What the clock says now: the books may not say anything else."""
+        self.add(op="time", unix_ns=time.time_ns())
+
     def close(self):
         self.file.close()
 
 
 class Client(threading.Thread):
     """One operation at a time. `surprises`: what should never have come."""
+
+    accounts = ACCOUNTS
+    reasons = REASONS
 
     def __init__(self, number, seed, endpoints, keys, history, ending):
         super().__init__(daemon=True)
@@ -70,19 +79,22 @@ class Client(threading.Thread):
     def run(self):
         try:
             while not self.ending.is_set():
-                kind = self.random.random()
-                if kind < 0.6:
-                    self.pay()
-                elif kind < 0.9:
-                    self.read()
-                elif kind < 0.97:
-                    self.find()
-                else:
-                    self.balance()
+                self.act()
         except Exception as error:
             self.surprises.append(repr(error))
         finally:
             self.hang_up()
+
+    def act(self):
+        kind = self.random.random()
+        if kind < 0.6:
+            self.pay(self.new_units())
+        elif kind < 0.9:
+            self.read()
+        elif kind < 0.97:
+            self.find()
+        else:
+            self.balance()
 
     # ------------------------------------------------------------------------------ the connection
 
@@ -136,13 +148,13 @@ class Client(threading.Thread):
     def new_transfer(self, linked):
         """[id, debit account, credit account, amount, flags, pending id, timeout in s]"""
         kind = self.random.random()
-        debit, credit = self.random.sample(ACCOUNTS, 2)
+        debit, credit = self.random.sample(self.accounts, 2)
         if kind < 0.15 and self.pending:
             flags = self.random.choice((POST, VOID))
             pending = self.pending.pop(self.random.randrange(len(self.pending)))
             return [self.new_id(), 0, 0, AMOUNT_MAX if flags == POST else 0, flags | linked, pending, 0]
         flags = PENDING if kind > 0.85 else 0
-        timeout = self.random.choice((0, 1, 3)) if flags else 0
+        timeout = self.random.choice(HOLDS_S) if flags else 0
         return [self.new_id(), debit, credit, self.random.randint(1, 1000), flags | linked, 0, timeout]
 
     def new_units(self):
@@ -154,8 +166,7 @@ class Client(threading.Thread):
                           for link in range(links)])
         return units
 
-    def pay(self):
-        units = self.new_units()
+    def pay(self, units):
         began = time.monotonic_ns()
         verdicts = self.settle(units)
         ended = time.monotonic_ns()
@@ -168,6 +179,7 @@ class Client(threading.Thread):
                 self.remember(unit)
             elif verdict == UNKNOWN:
                 self.surprises.append(f"no outcome of {unit[0][0]:x} for {GIVE_UP_S} s")
+        return verdicts
 
     def remember(self, unit):
         for transfer in unit:
@@ -204,7 +216,7 @@ class Client(threading.Thread):
                 verdicts.append(APPLIED)
                 continue
             verdicts.append(REFUSED)
-            self.surprises += [f"{unit[0][0]:x}: {name}" for name in own if name not in REASONS]
+            self.surprises += [f"{unit[0][0]:x}: {name}" for name in own if name not in self.reasons]
         return verdicts
 
     def outcomes(self, units):
@@ -226,7 +238,7 @@ class Client(threading.Thread):
     # ------------------------------------------------------------------------------------ reading
 
     def read(self):
-        accounts = self.random.sample(ACCOUNTS, self.random.choice((1, 1, 2, 4)))
+        accounts = self.random.sample(self.accounts, self.random.choice((1, 1, 2, 4)))
         reply, began, ended = self.answer("accounts", lookup_accounts=pb.LookupAccountsRequest(
             ids=[wire.id_bytes(number) for number in accounts]))
         if not reply:
@@ -261,6 +273,36 @@ class Client(threading.Thread):
                                for side in ("debits", "credits"))
             if debits != credits:
                 self.surprises.append(f"{kind}: debits {debits}, credits {credits}")
+
+
+class Victim(Client):
+    """Pays on accounts that are set aside for faults of one row, and goes on when those are over."""
+
+    reasons = REASONS | {"debit_account_not_found", "credit_account_not_found"}
+
+    def __init__(self, shard, number, *arguments):
+        super().__init__(number, *arguments)
+        self.accounts = places.victims(shard)
+
+    def act(self):
+        self.pay([[self.new_transfer(0)]])
+        self.ending.wait(VICTIM_PAUSE_S)
+
+    def pays_again(self):
+        """All faults are over."""
+        if self.pay([[[self.new_id(), *self.accounts, 1, 0, 0, 0]]]) != [APPLIED]:
+            self.surprises.append(f"accounts {self.accounts}: refused, and nothing is wrong any more")
+        self.hang_up()
+
+
+class Holder(Client):
+    """Not a thread: makes holds for who breaks things."""
+
+    def hold(self, count, debit, credit, timeout):
+        for first in range(0, count, HOLDS_A_REQUEST):
+            self.pay([[[self.new_id(), debit, credit, 1, PENDING, 0, timeout]]
+                      for _ in range(first, min(count, first + HOLDS_A_REQUEST))])
+        self.hang_up()
 
 
 def _message(transfer):

@@ -1,95 +1,16 @@
-"""What is broken, when, and for how long: a schedule that follows from its seed, and who carries it
-out."""
+"""Who carries a schedule out: begins each fault, and undoes it at its end."""
 import collections
 import concurrent.futures
-import dataclasses
+import contextlib
 import os
-import random
 import signal
 import subprocess
 import threading
 import time
 
-FIRST_S = 2  # the load is to run before anything happens
-GAP_S = (0.3, 2.5)  # between the beginnings of two faults
-PROCESS_S = (0.2, 4.0)  # how long a process is down, or mute
-NETWORK_S = (0.3, 5.0)
-AT_ONCE_MAX = 3
+from schedule import NETWORK_KINDS, PROCESS_KINDS
+
 STEP_S = 60  # for one to begin or end; a database may have to replay its log
-LAST_S = 1  # before the end, in which nothing new begins
-
-POOLS = ("accounts", "transactions", "risk")
-# Weights: a shard takes seconds to come back, and nothing crosses shards meanwhile.
-PROCESS_KINDS = {"kill": 5, "stop": 5, "restart": 2}
-NETWORK_KINDS = {"cut": 3, "one-way": 3, "alone": 2, "lossy": 2, "slow": 2}
-PARTS = {"broker": 3, "accounts": 2, "transactions": 6, "risk": 2, "shard": 3}
-NETWORK_SHARE = 0.4
-
-
-@dataclasses.dataclass(frozen=True)
-class Fault:
-    at: float  # seconds from the beginning
-    seconds: float
-    kind: str
-    target: tuple  # a process, one host, or two
-    loss: int = 0  # of 1000
-    delay_ms: int = 0
-    jitter_ms: int = 0
-
-    def name(self):
-        """As it is counted: `kill broker`, `cut`."""
-        if self.kind not in PROCESS_KINDS:
-            return self.kind
-        return f"{self.kind} {self.target[0].rsplit('-', 1)[0]}"
-
-    def ends(self):
-        return self.at + self.seconds
-
-    def links(self, hosts):
-        """The directed pairs of hosts that it is on."""
-        first = self.target[0]
-        if self.kind == "alone":
-            others = [host for host in hosts if host != first]
-            return [(first, other) for other in others] + [(other, first) for other in others]
-        pair = self.target
-        return [pair] if self.kind == "one-way" else [pair, pair[::-1]]
-
-
-def schedule(seed, seconds, processes, hosts, only=()):
-    """Faults in the order in which they begin. `only`: kinds as Fault.name() has them, or their first
-    word; none: all."""
-    generator = random.Random(f"faults {seed}")
-    faults, at = [], FIRST_S
-    while at < seconds - LAST_S:
-        fault = _fault(generator, at, processes, hosts)
-        under_way = [other for other in faults if other.ends() > at]
-        wanted = not only or fault.name() in only or fault.kind in only
-        if wanted and len(under_way) < AT_ONCE_MAX and fault.target not in [f.target for f in under_way]:
-            faults.append(fault)
-            at += generator.uniform(*GAP_S)
-        elif wanted:
-            at += 0.1
-    return faults
-
-
-def _fault(generator, at, processes, hosts):
-    if hosts and generator.random() < NETWORK_SHARE:
-        kind = _one_of(generator, NETWORK_KINDS)
-        loss, delay, jitter = 1000, 0, 0
-        if kind == "lossy":
-            loss = generator.randint(50, 300)
-        elif kind == "slow":
-            loss, delay, jitter = 0, generator.randint(5, 80), generator.randint(0, 40)
-        pair = tuple(generator.sample(hosts, 2))
-        return Fault(at, generator.uniform(*NETWORK_S), kind, pair[:1] if kind == "alone" else pair,
-                     loss, delay, jitter)
-    part = _one_of(generator, PARTS)
-    name = generator.choice([name for name in processes if name.startswith(f"{part}-")])
-    return Fault(at, generator.uniform(*PROCESS_S), _one_of(generator, PROCESS_KINDS), (name,))
-
-
-def _one_of(generator, weights):
-    return generator.choices(list(weights), list(weights.values()))[0]
 
 
 # ------------------------------------------------------------------------------------- the network
@@ -122,12 +43,12 @@ class Network:
         self.wire.stdout.close()
         self.wire.wait(10)
 
-    def begin(self, fault):
+    @contextlib.contextmanager
+    def broken(self, _cluster, fault):
         with self.lock:
             self.faults.append(fault)
             self._apply()
-
-    def end(self, fault):
+        yield
         with self.lock:
             self.faults.remove(fault)
             self._apply()
@@ -150,17 +71,58 @@ class Network:
         assert answer == "ok\n", f"wire: {line}: {answer}"
 
 
+# ------------------------------------------------------------------------------------ the processes
+
+
+@contextlib.contextmanager
+def process_broken(cluster, fault):
+    name = fault.target[0]
+    if not cluster.is_up(name):
+        raise RuntimeError("it had ended by itself")
+    if fault.kind == "stop":
+        with stopped(cluster, name):
+            yield
+        return
+    if fault.kind == "kill":
+        os.kill(cluster.pid(name), signal.SIGKILL)
+    else:
+        # PostgreSQL's fast shutdown is SIGINT; all others drain at SIGTERM.
+        cluster.end(name, "INT" if name.startswith("shard") else "TERM")
+    yield
+    cluster.ops("start", name, "--dir", cluster.dir)
+
+
+@contextlib.contextmanager
+def stopped(cluster, name):
+    """It holds what it has, and says nothing."""
+    _signal(cluster, name, signal.SIGSTOP)
+    yield
+    _signal(cluster, name, signal.SIGCONT)
+
+
+def _signal(cluster, name, number):
+    if name.startswith("shard-"):
+        cluster.signal_all(int(name.removeprefix("shard-")), number)
+    else:
+        os.kill(cluster.pid(name), number)
+
+
 # ---------------------------------------------------------------------------------- carrying it out
 
 
 class Nemesis(threading.Thread):
-    """Begins and ends the faults of a schedule. What went wrong with that is in `troubles`."""
+    """Begins and ends the faults of a schedule. `kinds` has for each kind the context manager that
+    is the fault. What went wrong with that is in `troubles`; when each fault was on, in `spans`."""
 
-    def __init__(self, cluster, network, faults):
+    def __init__(self, cluster, kinds, faults):
         super().__init__(daemon=True)
-        self.cluster, self.network = cluster, network
+        self.cluster = cluster
+        self.kinds = {**dict.fromkeys(PROCESS_KINDS, process_broken), **kinds}
+        if cluster.network:
+            self.kinds.update(dict.fromkeys(NETWORK_KINDS, cluster.network.broken))
         self.counts = collections.Counter()
         self.troubles = []
+        self.spans = []  # (fault, from, to); monotonic ns
         self.targets = collections.defaultdict(threading.Lock)  # held from a beginning to its end
         self.steps = sorted([(fault.at, 0, fault) for fault in faults] +
                             [(fault.ends(), 1, fault) for fault in faults],
@@ -181,47 +143,24 @@ class Nemesis(threading.Thread):
 
     def _guarded(self, fault, step, *arguments):
         try:
-            step(fault, *arguments)
+            return step(fault, *arguments)
         except Exception as error:  # whatever it is, the run must not pass as if nothing were
             self.troubles.append(f"{fault.name()} of {' '.join(fault.target)}: {error!r}")
 
     def _begin(self, fault):
+        """What ends it, and when it began."""
         if not self.targets[fault.target].acquire(timeout=STEP_S):
             raise TimeoutError("the fault before it has not ended")
-        self._break(fault)
+        began = time.monotonic_ns()
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(self.kinds[fault.kind](self.cluster, fault))
+            return stack.pop_all(), began
 
     def _end(self, fault, beginning):
-        concurrent.futures.wait([beginning], 2 * STEP_S)
         try:
-            self._mend(fault)
+            if begun := beginning.result(2 * STEP_S):
+                stack, began = begun
+                stack.close()
+                self.spans.append((fault, began, time.monotonic_ns()))
         finally:
             self.targets[fault.target].release()
-
-    def _break(self, fault):
-        if fault.kind in NETWORK_KINDS:
-            self.network.begin(fault)
-            return
-        name = fault.target[0]
-        if not self.cluster.is_up(name):
-            raise RuntimeError("it had ended by itself")
-        if fault.kind == "stop":
-            self._signal(name, signal.SIGSTOP)
-        elif fault.kind == "kill":
-            os.kill(self.cluster.pid(name), signal.SIGKILL)
-        else:
-            # PostgreSQL's fast shutdown is SIGINT; all others drain at SIGTERM.
-            self.cluster.end(name, "INT" if name.startswith("shard") else "TERM")
-
-    def _signal(self, name, number):
-        if name.startswith("shard-"):
-            self.cluster.signal_all(int(name.removeprefix("shard-")), number)
-        else:
-            os.kill(self.cluster.pid(name), number)
-
-    def _mend(self, fault):
-        if fault.kind in NETWORK_KINDS:
-            self.network.end(fault)
-        elif fault.kind == "stop":
-            self._signal(fault.target[0], signal.SIGCONT)
-        else:
-            self.cluster.ops("start", fault.target[0], "--dir", self.cluster.dir)
