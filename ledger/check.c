@@ -351,7 +351,8 @@ static florin_transfer_result_t check_pending(const florin_ledger_plan_t *plan)
     return FLORIN_LEDGER_FIRST_BROKEN(rules);
 }
 
-static florin_transfer_result_t check_resolving(const florin_transfer_event_t *event,
+static florin_transfer_result_t check_resolving(florin_ledger_t *self,
+                                                const florin_transfer_event_t *event,
                                                 const florin_ledger_plan_t *plan)
 {
     florin_transfer_result_t result = check_resolving_fields(&plan->transfer, event->verdict);
@@ -365,8 +366,11 @@ static florin_transfer_result_t check_resolving(const florin_transfer_event_t *e
     if (result != FLORIN_TRANSFER_CREATED) {
         return result;
     }
-    assert(plan->debit && plan->credit); /* whoever loads an open pending transfer loads them */
-    return check_accounts(plan);
+    /* The result is nobody's: whoever loaded these accounts must not write. */
+    return florin_ledger_can_release(self, &plan->pending->entry.transfer, plan->debit,
+                                     plan->credit)
+               ? check_accounts(plan)
+               : FLORIN_TRANSFER_PENDING_TRANSFER_NOT_FOUND;
 }
 
 florin_transfer_result_t florin_ledger_check(florin_ledger_t *self,
@@ -382,5 +386,5 @@ florin_transfer_result_t florin_ledger_check(florin_ledger_t *self,
     if (existing) {
         return check_existing(event, &plan->transfer, &existing->entry);
     }
-    return resolves(&event->transfer) ? check_resolving(event, plan) : check_new(event, plan);
+    return resolves(&event->transfer) ? check_resolving(self, event, plan) : check_new(event, plan);
 }

@@ -26,6 +26,7 @@ void florin_ledger_reset(florin_ledger_t *self, uint64_t now)
 {
     self->timestamp_next = now;
     self->events_count = 0;
+    self->impossible = 0;
     self->accounts_loaded = self->accounts_count = self->changed_count = 0;
     self->entries_loaded = self->entries_count = 0;
     self->undo_count = self->resolved_count = self->pendings_count = 0;
@@ -83,6 +84,11 @@ bool florin_ledger_load_window(florin_ledger_t *self, const florin_window_t *win
     account->window = *window;
     account->has_window = true;
     return true;
+}
+
+florin_id_t florin_ledger_impossible(const florin_ledger_t *self)
+{
+    return self->impossible;
 }
 
 size_t florin_ledger_opened_count(const florin_ledger_t *self)
@@ -187,6 +193,20 @@ void florin_ledger_touch(florin_ledger_t *self, florin_ledger_account_t *account
         self->changed[self->changed_count++] = index;
     }
     account->account.timestamp_last = timestamp;
+}
+
+bool florin_ledger_can_release(florin_ledger_t *self, const florin_transfer_t *pending,
+                               const florin_ledger_account_t *debit,
+                               const florin_ledger_account_t *credit)
+{
+    if (!debit || debit->account.balances.debits_pending < pending->amount) {
+        self->impossible = pending->debit_account_id;
+    } else if (!credit || credit->account.balances.credits_pending < pending->amount) {
+        self->impossible = pending->credit_account_id;
+    } else {
+        return true;
+    }
+    return false;
 }
 
 void florin_ledger_add_account(florin_ledger_t *self, const florin_account_t *account)

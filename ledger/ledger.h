@@ -227,6 +227,11 @@ bool florin_ledger_set_credit_limits(florin_ledger_t *self, const florin_limit_e
 bool florin_ledger_expire(florin_ledger_t *self, const florin_id_t *ids, size_t count,
                           size_t *expired);
 
+/* An account that the latest events needed as no books can have it: it is not loaded, though a
+ * pending transfer of it is open, or it holds less than that one does. 0: none. What was applied
+ * since the reset must not be written then. */
+florin_id_t florin_ledger_impossible(const florin_ledger_t *self);
+
 /* What has to be written since the reset. Borrowed until the next call that changes the ledger.
  * Accounts opened, and loaded accounts that were moved (be it by 0) or changed, each once: */
 size_t florin_ledger_opened_count(const florin_ledger_t *self);

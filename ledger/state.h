@@ -47,7 +47,8 @@ typedef struct {
 
 struct florin_ledger {
     uint64_t timestamp_next;
-    size_t events_count; /* since the reset */
+    size_t events_count;    /* since the reset */
+    florin_id_t impossible; /* an account that the latest events met; 0: none */
 
     florin_table_t accounts_by_id;
     size_t accounts_loaded;
@@ -124,6 +125,12 @@ static inline bool florin_ledger_crosses(uint64_t taken, uint64_t given, uint64_
 /* Keeps an account as it is, so that a chain can be undone, and notes that it changes. */
 void florin_ledger_touch(florin_ledger_t *self, florin_ledger_account_t *account,
                          uint64_t timestamp);
+
+/* Whether an open pending transfer can be taken off its accounts; NULL: not loaded. If not, one of
+ * them is noted as impossible. */
+bool florin_ledger_can_release(florin_ledger_t *self, const florin_transfer_t *pending,
+                               const florin_ledger_account_t *debit,
+                               const florin_ledger_account_t *credit);
 
 /* What an event would be booked as, at `timestamp`; `alone`: it is in no chain of several. */
 florin_ledger_plan_t florin_ledger_plan(florin_ledger_t *self, const florin_transfer_event_t *event,

@@ -213,6 +213,7 @@ bool florin_ledger_create_transfers(florin_ledger_t *self, const florin_transfer
         count > FLORIN_LEDGER_TRANSFERS_MAX - self->entries_count) {
         return false;
     }
+    self->impossible = 0;
     bool imported = count > 0 && events[0].transfer.flags & FLORIN_TRANSFER_FLAG_IMPORTED;
     for (size_t start = 0, end; start < count; start = end) {
         end = start + 1;
@@ -284,6 +285,7 @@ bool florin_ledger_expire(florin_ledger_t *self, const florin_id_t *ids, size_t 
                           size_t *expired)
 {
     *expired = 0;
+    self->impossible = 0;
     if (!florin_ledger_has_room(self, count)) {
         return false;
     }
@@ -297,7 +299,9 @@ bool florin_ledger_expire(florin_ledger_t *self, const florin_id_t *ids, size_t 
         const florin_transfer_t *p = &pending->entry.transfer;
         florin_ledger_account_t *debit = florin_ledger_find_account(self, p->debit_account_id);
         florin_ledger_account_t *credit = florin_ledger_find_account(self, p->credit_account_id);
-        assert(debit && credit);
+        if (!florin_ledger_can_release(self, p, debit, credit)) {
+            continue;
+        }
         florin_ledger_touch(self, debit, timestamp);
         florin_ledger_touch(self, credit, timestamp);
         release(self, pending, FLORIN_PENDING_EXPIRED, timestamp, &debit->account,

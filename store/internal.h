@@ -12,6 +12,15 @@
  * florin_store_resolve. */
 #define FLORIN_STORE_FORGET_MAX 64
 
+/* Rows set aside that a store keeps in mind; of more, those seen last. */
+#define FLORIN_STORE_ASIDE_MAX 64
+
+/* A row that cannot be. */
+typedef struct {
+    florin_id_t id;
+    uint64_t seen_ms, told_ms; /* florin_clock_ms; when the log said so last */
+} florin_aside_t;
+
 /* Some shards: bit s is shard s. */
 typedef uint64_t florin_shards_t;
 _Static_assert(FLORIN_SHARDS_MAX == 64, "a set of shards is 64 bits");
@@ -63,8 +72,11 @@ struct florin_store {
 
     uint64_t look_locked_until_ms[FLORIN_SHARDS_MAX]; /* batch/kept.c */
 
-    florin_seen_t seen[FLORIN_SHARDS_MAX]; /* each shard's latest */
-    florin_ended_t ended;                  /* batch/resolve.c */
+    florin_seen_t seen[FLORIN_SHARDS_MAX];        /* each shard's latest */
+    florin_ended_t ended;                         /* batch/resolve.c */
+    florin_aside_t aside[FLORIN_STORE_ASIDE_MAX]; /* batch/aside.c */
+    size_t aside_count;
+    florin_metric_t *aside_metric;
 
     uint64_t looks; /* how often it was looked what is prepared */
     /* When the log last said that a home shard is away; 0 when it has answered since. The last is

@@ -1,5 +1,7 @@
 #include "store/rows.h"
 
+#include "lib/limits.h"
+#include "store/sound.h"
 #include "store/statements.h"
 
 #define ID           FLORIN_COLUMN_ID
@@ -8,7 +10,21 @@
 #define TEXT         FLORIN_COLUMN_TEXT
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
-void florin_row_account(const PGresult *result, int row, florin_account_t *account)
+static void read_balances(const PGresult *result, int row, int column, florin_balances_t *balances)
+{
+    balances->debits_pending = florin_column_u64(result, row, column);
+    balances->debits_posted = florin_column_u64(result, row, column + 1);
+    balances->credits_pending = florin_column_u64(result, row, column + 2);
+    balances->credits_posted = florin_column_u64(result, row, column + 3);
+}
+
+/* A column that is wider than what it stands for. */
+static bool is_wide(const PGresult *result, int row, int column, uint64_t max)
+{
+    return florin_column_u64(result, row, column) > max;
+}
+
+const char *florin_row_account(const PGresult *result, int row, florin_account_t *account)
 {
     *account = (florin_account_t){
         .id = florin_column_id(result, row, 0),
@@ -20,10 +36,15 @@ void florin_row_account(const PGresult *result, int row, florin_account_t *accou
         .code = (uint16_t)florin_column_u32(result, row, 10),
         .flags = florin_column_u32(result, row, 11),
     };
-    florin_row_balances(result, row, 2, &account->balances);
+    read_balances(result, row, 2, &account->balances);
+    if (is_wide(result, row, 9, UINT32_MAX))
+        return "its ledger is out of range";
+    if (is_wide(result, row, 10, UINT16_MAX))
+        return "its code is out of range";
+    return florin_sound_account(account);
 }
 
-void florin_row_transfer(const PGresult *result, int row, florin_transfer_t *transfer)
+static const char *read_transfer(const PGresult *result, int row, florin_transfer_t *transfer)
 {
     *transfer = (florin_transfer_t){
         .id = florin_column_id(result, row, 0),
@@ -40,15 +61,41 @@ void florin_row_transfer(const PGresult *result, int row, florin_transfer_t *tra
         .reference_bytes = (uint8_t)PQgetlength(result, row, 11),
         .reference = PQgetvalue(result, row, 11),
     };
+    if (is_wide(result, row, 7, UINT32_MAX))
+        return "its timeout_s is out of range";
+    if (is_wide(result, row, 8, UINT32_MAX))
+        return "its ledger is out of range";
+    if (is_wide(result, row, 9, UINT16_MAX))
+        return "its code is out of range";
+    return PQgetlength(result, row, 11) > FLORIN_REFERENCE_BYTES_MAX ? "its reference is too long"
+                                                                     : NULL;
 }
 
-void florin_row_entry(const PGresult *result, int row, florin_entry_t *entry)
+const char *florin_row_transfer(const PGresult *result, int row, florin_transfer_t *transfer)
+{
+    const char *why = read_transfer(result, row, transfer);
+    return why ? why : florin_sound_transfer(transfer);
+}
+
+const char *florin_row_entry(const PGresult *result, int row, florin_entry_t *entry)
 {
     *entry = (florin_entry_t){
         .result = (florin_transfer_result_t)florin_column_u32(result, row, 12),
         .pending = (florin_pending_status_t)florin_column_u32(result, row, FLORIN_TRANSFER_COLUMNS),
     };
-    florin_row_transfer(result, row, &entry->transfer);
+    const char *why = read_transfer(result, row, &entry->transfer);
+    if (is_wide(result, row, 12, UINT16_MAX))
+        return "its result is none";
+    return why ? why : florin_sound_entry(entry);
+}
+
+int florin_row_error(const char *kind, florin_id_t id, const char *why, florin_error_t *error)
+{
+    char text[FLORIN_ID_TEXT_BYTES];
+    return florin_error_set(error, FLORIN_ERROR_ASIDE,
+                            "%s %s is set aside: its row in the books cannot be (%s); run florin "
+                            "verify",
+                            kind, florin_id_format_uuid(id, text), why);
 }
 
 int florin_row_find(const PGresult *result, florin_id_t id)
@@ -75,12 +122,11 @@ florin_overdue_t florin_row_overdue(const PGresult *result, int row)
     };
 }
 
-void florin_row_balances(const PGresult *result, int row, int column, florin_balances_t *balances)
+const char *florin_row_balances(const PGresult *result, int row, int column,
+                                florin_balances_t *balances)
 {
-    balances->debits_pending = florin_column_u64(result, row, column);
-    balances->debits_posted = florin_column_u64(result, row, column + 1);
-    balances->credits_pending = florin_column_u64(result, row, column + 2);
-    balances->credits_posted = florin_column_u64(result, row, column + 3);
+    read_balances(result, row, column, balances);
+    return florin_sound_balances(balances);
 }
 
 /* Four columns; NULL where the account lives elsewhere (balances is NULL). */

@@ -3,6 +3,7 @@
 #define FLORIN_STORE_ROWS_H
 
 #include "ledger/ledger.h"
+#include "lib/error.h"
 #include "store/params.h"
 
 /* The accounts of a transfer. */
@@ -23,16 +24,24 @@ typedef struct {
 #define FLORIN_ACCOUNT_TIMESTAMP_COLUMN  7
 #define FLORIN_TRANSFER_TIMESTAMP_COLUMN 6
 
-void florin_row_account(const PGresult *result, int row, florin_account_t *account);
+/* Each returns NULL, or why the row can't be one of the books (sound.h): then what it gives must
+ * not be used, but for the id. */
+const char *florin_row_account(const PGresult *result, int row,
+                               florin_account_t *account) FLORIN_MUST_USE;
 /* A transfer's columns, and with the last of FLORIN_SQL_TRANSFERS all that the entry says but the
  * balances. The reference is borrowed from the result. */
-void florin_row_transfer(const PGresult *result, int row, florin_transfer_t *transfer);
-void florin_row_entry(const PGresult *result, int row, florin_entry_t *entry);
+const char *florin_row_transfer(const PGresult *result, int row,
+                                florin_transfer_t *transfer) FLORIN_MUST_USE;
+const char *florin_row_entry(const PGresult *result, int row,
+                             florin_entry_t *entry) FLORIN_MUST_USE;
+/* Says of a row of `kind`, "account", that it cannot be; returns the code. */
+int florin_row_error(const char *kind, florin_id_t id, const char *why, florin_error_t *error);
 /* The row with that id in its first column, or -1; the rows are in the order of their ids. */
 int florin_row_find(const PGresult *result, florin_id_t id);
 /* A row of FLORIN_SQL_OVERDUE or FLORIN_SQL_PENDING_ACCOUNTS. */
 florin_overdue_t florin_row_overdue(const PGresult *result, int row);
-void florin_row_balances(const PGresult *result, int row, int column, florin_balances_t *balances);
+const char *florin_row_balances(const PGresult *result, int row, int column,
+                                florin_balances_t *balances) FLORIN_MUST_USE;
 
 /* The parameters of FLORIN_SQL_ACCOUNTS_INSERT, FLORIN_SQL_ACCOUNTS_UPDATE. */
 void florin_rows_insert_accounts(florin_params_t *params, const florin_account_t *const *accounts,

@@ -35,6 +35,11 @@ int florin_store_new(const florin_store_options_t *options, florin_store_t **sto
     self->metrics = options->metrics;
     self->mapped = options->mapped;
     self->mapped_arg = options->mapped_arg;
+    self->aside_metric =
+        florin_metrics_gauge(self->metrics, "florin_books_set_aside",
+                             "Accounts and transfers whose rows cannot be, met of late: what needs "
+                             "them is refused.",
+                             NULL);
     int result = florin_session_init(&self->control, "control", options->control, error);
     florin_session_measure(&self->control, self->metrics);
     if (result != 0)
@@ -48,6 +53,7 @@ void florin_store_destroy(florin_store_t **self_p)
     florin_store_t *self = *self_p;
     if (!self)
         return;
+    florin_metric_add(self->aside_metric, -(int64_t)self->aside_count);
     florin_session_close(&self->control);
     for (size_t i = 0; i < self->shards_count; i++)
         florin_session_close(&self->shards[i]);

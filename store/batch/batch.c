@@ -1,4 +1,5 @@
 /* The kinds of batches, and the tries of one. */
+#include "store/batch/aside.h"
 #include "store/batch/commit.h"
 #include "store/batch/kinds.h"
 #include "store/batch/lock.h"
@@ -22,20 +23,32 @@ static void fail_all(florin_plan_t *self, const florin_error_t *error)
             self->requests[i].error = *error;
 }
 
-/* Lets the ledger decide, request by request. */
-static void apply(florin_plan_t *self)
+/* Lets the ledger decide, request by request. False when it met what cannot be: nothing of it may
+ * be written, and the next try goes without the requests that brought it there. */
+static bool apply(florin_plan_t *self)
 {
     size_t event = 0;
+    bool possible = true;
     if (self->expired)
         *self->expired = 0;
     for (size_t i = 0; i < self->requests_count; i++) {
         florin_store_request_t *request = &self->requests[i];
-        if (florin_plan_lives(self, request) &&
-            !self->kind->apply(self, event, request->events_count))
+        size_t first = event;
+        event += request->events_count;
+        if (!florin_plan_lives(self, request))
+            continue;
+        if (!self->kind->apply(self, first, request->events_count)) {
             florin_error_set(&request->error, FLORIN_ERROR_TOO_LARGE,
                              "more accounts than one batch can hold; split the request");
-        event += request->events_count;
+            continue;
+        }
+        florin_id_t impossible = florin_ledger_impossible(self->ledger);
+        if (impossible != 0) {
+            possible = false;
+            florin_batch_fail_impossible(self, request, impossible);
+        }
     }
+    return possible;
 }
 
 static florin_step_t write(florin_plan_t *self)
@@ -58,9 +71,11 @@ static florin_step_t try_once(florin_plan_t *self, florin_overdue_t *overdue, si
     florin_step_t step = florin_batch_read(self, overdue, overdue_count);
     FLORIN_FAILPOINT("store_locked");
     if (step == FLORIN_STEP_DONE) {
-        apply(self);
+        bool possible = apply(self);
         FLORIN_FAILPOINT("store_applied");
-        if (!self->dry)
+        if (!possible)
+            step = FLORIN_STEP_AGAIN;
+        else if (!self->dry)
             step = write(self);
     }
     if (step != FLORIN_STEP_DONE || self->dry)

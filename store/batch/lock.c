@@ -3,7 +3,9 @@
 #include <string.h>
 
 #include "lib/clock.h"
+#include "store/batch/aside.h"
 #include "store/batch/kept.h"
+#include "store/sound.h"
 #include "store/windows.h"
 
 /* ------------------------------------------------------------------------------ what is left out
@@ -163,13 +165,22 @@ static void add_reads(florin_plan_t *self, size_t shard)
     part->state = FLORIN_PART_OPEN;
 }
 
-static void load_accounts(florin_plan_t *self, const PGresult *rows)
+/* The ledger has room for all that was asked for: see limits.h. False when there is no memory for
+ * what must be set aside. */
+static bool load_accounts(florin_plan_t *self, florin_part_t *part, const PGresult *rows)
 {
+    size_t count = (size_t)PQntuples(rows);
     for (int i = 0; i < PQntuples(rows); i++) {
         florin_account_t account;
-        florin_row_account(rows, i, &account);
-        (void)florin_ledger_load_account(self->ledger, &account); /* has room: see limits.h */
+        const char *why = florin_row_account(rows, i, &account);
+        if (why && !florin_batch_set_aside(self, &part->odd_accounts, count, account.id, why))
+            return false;
+        if (why)
+            continue;
+        florin_aside_clear(self->store, account.id);
+        (void)florin_ledger_load_account(self->ledger, &account);
     }
+    return true;
 }
 
 /* What posts or voids a pending transfer may inherit its reference. It is written in another round,
@@ -187,12 +198,22 @@ static bool keep_reference(florin_plan_t *self, florin_transfer_t *transfer)
 }
 
 /* What became of a pending transfer counts as its debit account's shard tells it: that account is
- * locked. */
+ * locked. One that two shards have is loaded once, and must be the same on both. */
 static bool load_transfers(florin_plan_t *self, size_t shard, const PGresult *rows)
 {
+    florin_odd_rows_t *odd = &self->parts[shard].odd_transfers;
+    size_t count = (size_t)PQntuples(rows);
     for (int i = 0; i < PQntuples(rows); i++) {
         florin_entry_t entry;
-        florin_row_entry(rows, i, &entry);
+        const char *why = florin_row_entry(rows, i, &entry);
+        const florin_entry_t *copy =
+            why ? NULL : florin_ledger_find_transfer(self->ledger, entry.transfer.id);
+        if (copy)
+            why = florin_sound_copies(&copy->transfer, &entry.transfer);
+        if (why && !florin_batch_set_aside(self, odd, count, entry.transfer.id, why))
+            return false;
+        if (why)
+            continue;
         if (!keep_reference(self, &entry.transfer))
             return false;
         (void)florin_ledger_load_entry(self->ledger, &entry.transfer, entry.result);
@@ -221,8 +242,9 @@ static bool load(florin_plan_t *self, size_t shard, const PGresult **overdue)
     florin_part_t *part = &self->parts[shard];
     part->transaction = florin_column_u64(florin_session_result(session, 1), 0, 1);
     size_t index = 2; /* after BEGIN and the hold */
-    if (part->account_ids_count > 0)
-        load_accounts(self, florin_session_result(session, index++));
+    if (part->account_ids_count > 0 &&
+        !load_accounts(self, part, florin_session_result(session, index++)))
+        return false;
     if (part->transfer_ids_count > 0) {
         part->transfers = florin_session_result(session, index++);
         if (!load_transfers(self, shard, part->transfers))
@@ -359,6 +381,8 @@ florin_step_t florin_batch_read(florin_plan_t *self, florin_overdue_t *overdue,
     for (size_t i = 0; i < self->store->shards_count; i++)
         if (florin_shards_has(self->touched, i) && !load(self, i, &found[i]))
             return no_memory(self);
+    if (!florin_batch_avoid_odd(self))
+        return FLORIN_STEP_AGAIN;
     for (size_t i = 0; i < self->store->shards_count; i++)
         *overdue_count = own_overdue(self, found[i], overdue, *overdue_count);
     if (*overdue_count > 0)

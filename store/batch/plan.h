@@ -2,9 +2,9 @@
  * how far each shard has come.
  *
  * batch.c tries it until it is done: lock.c locks and reads, kept.c leaves out what others keep
- * locked, write.c adds the writes, commit.c commits; kinds.c is how the kinds of batches differ.
- * All of them take the plan, and it takes none of them. A try works on whole requests: one whose
- * shards are away gets its error, and the next try goes without it. */
+ * locked, aside.c what cannot be, write.c adds the writes, commit.c commits; kinds.c is how the
+ * kinds of batches differ. All of them take the plan, and it takes none of them. A try works on
+ * whole requests: one whose shards are away gets its error, and the next try goes without it. */
 #ifndef FLORIN_STORE_PLAN_H
 #define FLORIN_STORE_PLAN_H
 
@@ -18,6 +18,13 @@ typedef enum {
     FLORIN_PART_PREPARED /* prepared; survives us */
 } florin_part_state_t;
 
+/* Rows that were read and cannot be, their ids ascending. */
+typedef struct {
+    florin_id_t *ids;
+    const char **whys;
+    size_t count;
+} florin_odd_rows_t;
+
 /* What a batch touches on one shard. Arrays live in the store's arena. */
 typedef struct {
     florin_part_state_t state;
@@ -29,6 +36,7 @@ typedef struct {
     uint64_t transaction; /* PostgreSQL's number of it, from when the shard was read */
     /* What was read, until the shard is written to. */
     const PGresult *transfers;
+    florin_odd_rows_t odd_accounts, odd_transfers; /* aside.c; the ledger has them not */
     /* To write. */
     const florin_account_t **opened, **changed;
     size_t opened_count, changed_count;

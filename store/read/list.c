@@ -1,5 +1,7 @@
 /* Lists: a page of the accounts, or of the created transfers, of all shards, in the order of time.
  * Each shard gives its part of the page, and they are merged. */
+#include <inttypes.h>
+
 #include "store/internal.h"
 #include "store/rows.h"
 
@@ -80,7 +82,24 @@ static bool pick(const florin_store_t *self, const int next[], int timestamp_col
     return any;
 }
 
-typedef void(take_fn)(const PGresult *rows, int row, void *array, size_t place);
+/* Returns as florin_row_account does. */
+typedef const char *(take_fn)(const PGresult *rows, int row, void *array, size_t place);
+
+/* A row that cannot be: a page ends before it, and the next one, which begins with it, says so and
+ * how to go on. */
+static int meet_odd(const florin_list_query_t *query, const place_t *place, const char *why,
+                    size_t *count, bool *more, florin_error_t *error)
+{
+    char id[FLORIN_ID_TEXT_BYTES];
+    *more = --*count > 0;
+    if (*more)
+        return 0;
+    return florin_error_set(error, FLORIN_ERROR_ASIDE,
+                            "row %s is set aside: it cannot be (%s); run florin verify; a list may "
+                            "go on %s timestamp %" PRIu64,
+                            florin_id_format_uuid(place->id, id), why,
+                            query->newest_first ? "until" : "after", place->timestamp);
+}
 
 static int read_list(florin_store_t *self, const florin_list_query_t *query,
                      florin_statement_t statement, int timestamp_column, take_fn *take, void *array,
@@ -104,19 +123,24 @@ static int read_list(florin_store_t *self, const florin_list_query_t *query,
         *more = *count == query->limit;
         if (*more)
             break;
-        take(florin_session_result(&self->shards[shard], 0), next[shard]++, array, (*count)++);
+        const PGresult *rows = florin_session_result(&self->shards[shard], 0);
+        const place_t place = {florin_column_u64(rows, next[shard], timestamp_column),
+                               florin_column_id(rows, next[shard], 0)};
+        const char *why = take(rows, next[shard]++, array, (*count)++);
+        if (why)
+            return meet_odd(query, &place, why, count, more, error);
     }
     return result;
 }
 
-static void take_account(const PGresult *rows, int row, void *array, size_t place)
+static const char *take_account(const PGresult *rows, int row, void *array, size_t place)
 {
-    florin_row_account(rows, row, (florin_account_t *)array + place);
+    return florin_row_account(rows, row, (florin_account_t *)array + place);
 }
 
-static void take_transfer(const PGresult *rows, int row, void *array, size_t place)
+static const char *take_transfer(const PGresult *rows, int row, void *array, size_t place)
 {
-    florin_row_transfer(rows, row, (florin_transfer_t *)array + place);
+    return florin_row_transfer(rows, row, (florin_transfer_t *)array + place);
 }
 
 int florin_store_list_accounts(florin_store_t *self, const florin_list_query_t *query,

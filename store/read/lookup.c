@@ -59,8 +59,9 @@ int florin_store_lookup_accounts(florin_store_t *self, const florin_id_t *ids, s
     for (size_t i = 0; i < ids_count && result == 0; i++) {
         const PGresult *rows = rows_of(self, ids[i]);
         int row = florin_row_find(rows, ids[i]);
-        if (row >= 0)
-            florin_row_account(rows, row, &accounts[(*found)++]);
+        const char *why = row >= 0 ? florin_row_account(rows, row, &accounts[(*found)++]) : NULL;
+        if (why)
+            result = florin_row_error("account", ids[i], why, error);
     }
     return result;
 }
@@ -74,8 +75,9 @@ int florin_store_lookup_transfers(florin_store_t *self, const florin_id_t *ids, 
     for (size_t i = 0; i < ids_count && result == 0; i++) {
         const PGresult *rows = rows_of(self, ids[i]);
         int row = florin_row_find(rows, ids[i]);
-        if (row >= 0)
-            florin_row_entry(rows, row, &entries[(*found)++]);
+        const char *why = row >= 0 ? florin_row_entry(rows, row, &entries[(*found)++]) : NULL;
+        if (why)
+            result = florin_row_error("transfer", ids[i], why, error);
     }
     return result;
 }
@@ -147,17 +149,23 @@ static int read_page(florin_store_t *self, const florin_statement_query_t *query
         return florin_error_set(error, FLORIN_ERROR_NOT_FOUND, "there is no account %s",
                                 florin_id_format(query->account_id, id));
     }
-    florin_row_account(found, 0, account);
+    const char *why = florin_row_account(found, 0, account);
+    if (why)
+        return florin_row_error("account", query->account_id, why, error);
     *rows = florin_session_result(&self->shards[shard], 1);
     return 0;
 }
 
-static void read_entry(const PGresult *rows, int row, florin_statement_entry_t *entry)
+static int read_entry(const PGresult *rows, int row, florin_statement_entry_t *entry,
+                      florin_error_t *error)
 {
-    florin_row_transfer(rows, row, &entry->transfer);
+    const char *why = florin_row_transfer(rows, row, &entry->transfer);
+    const char *sums = florin_row_balances(rows, row, FLORIN_TRANSFER_COLUMNS + 2, &entry->after);
     entry->expired = florin_column_bool(rows, row, FLORIN_TRANSFER_COLUMNS);
     entry->timestamp = florin_column_u64(rows, row, FLORIN_TRANSFER_COLUMNS + 1);
-    florin_row_balances(rows, row, FLORIN_TRANSFER_COLUMNS + 2, &entry->after);
+    if (why || sums)
+        return florin_row_error("transfer", entry->transfer.id, why ? why : sums, error);
+    return 0;
 }
 
 int florin_store_statement(florin_store_t *self, const florin_statement_query_t *query,
@@ -178,9 +186,9 @@ int florin_store_statement(florin_store_t *self, const florin_statement_query_t 
     size_t found = (size_t)PQntuples(rows);
     *more = found > query->limit;
     *count = *more ? query->limit : found;
-    for (size_t i = 0; i < *count; i++)
-        read_entry(rows, (int)i, &entries[i]);
-    return 0;
+    for (size_t i = 0; i < *count && result == 0; i++)
+        result = read_entry(rows, (int)i, &entries[i], error);
+    return result;
 }
 
 int florin_store_balances_at(florin_store_t *self, florin_id_t account_id, uint64_t timestamp,
@@ -208,11 +216,11 @@ int florin_store_balances_at(florin_store_t *self, florin_id_t account_id, uint6
     }
     if (PQntuples(rows) > 0) {
         florin_statement_entry_t entry;
-        read_entry(rows, 0, &entry);
+        result = read_entry(rows, 0, &entry, error);
         *balances = entry.after;
         *changed_at = entry.timestamp;
     } else if (account.timestamp <= timestamp) {
         *changed_at = account.timestamp;
     }
-    return 0;
+    return result;
 }

@@ -8,6 +8,7 @@
 /* cmocka wants those above first. */
 #include <cmocka.h>
 
+#include "lib/clock.h"
 #include "lib/id.h"
 #include "test/store/support/books.h"
 #include "test/store/support/servers.h"
@@ -176,6 +177,183 @@ static void a_row_that_should_not_be_there_fails_its_own_request_alone(void **st
     assert_int_equal(outcomes[2].result, FLORIN_TRANSFER_CREATED);
 }
 
+/* ---------------------------------------------------------------------------- what cannot be there
+ */
+
+static florin_transfer_event_t hold_between(florin_id_t debit, florin_id_t credit)
+{
+    florin_transfer_event_t event = transfer(new_id(0), debit, credit, 5);
+    event.transfer.flags = FLORIN_TRANSFER_FLAG_PENDING;
+    event.transfer.timeout_s = 1;
+    assert_int_equal(try_create(store, ledger, event), FLORIN_TRANSFER_CREATED);
+    return event;
+}
+
+static int void_of(florin_id_t hold)
+{
+    florin_transfer_event_t event = transfer(new_id(0), 0, 0, 0);
+    event.transfer.pending_id = hold;
+    event.transfer.flags = FLORIN_TRANSFER_FLAG_VOID_PENDING_TRANSFER;
+    event.transfer.ledger = event.transfer.code = 0;
+    return try_create(store, ledger, event);
+}
+
+/* Its holds can be neither released nor voided. Those of others are. */
+static void an_account_that_is_gone_ends_nobody(void **state)
+{
+    (void)state;
+    for (size_t gone_shard = 0; gone_shard < SHARDS; gone_shard++) {
+        florin_id_t gone = open_on(gone_shard), near = open_on(0), far = open_on(1);
+        florin_transfer_event_t odd = hold_between(near, gone);
+        (void)hold_between(near, far);
+        command(gone_shard, "DELETE FROM accounts WHERE id = %s", quoted(gone));
+        assert_int_equal(void_of(odd.transfer.id), FLORIN_ERROR_ASIDE);
+        uint64_t until_ms = florin_clock_ms() + 10000;
+        while (look_at(store, far).balances.credits_pending > 0) {
+            florin_error_t error;
+            size_t expired;
+            assert_int_equal(florin_store_expire(store, ledger, &expired, &error), 0);
+            assert_true(florin_clock_ms() < until_ms);
+        }
+        assert_int_equal(look_at(store, near).balances.debits_pending, 5);
+        assert_int_equal(try_create(store, ledger, transfer(new_id(0), near, far, 1)),
+                         FLORIN_TRANSFER_CREATED);
+        command(0, "UPDATE pending_transfers SET expires_at = NULL WHERE id = %s",
+                quoted(odd.transfer.id));
+    }
+}
+
+/* The checks of the schema would refuse it: whoever damages a row goes round them. */
+static void without_checks(size_t shard)
+{
+    command(shard, "%s",
+            "DO $$ DECLARE r record; BEGIN FOR r IN SELECT conrelid::regclass AS t, conname"
+            " FROM pg_constraint WHERE contype = 'c' AND conrelid::regclass::text IN"
+            " ('accounts', 'transfers', 'pending_transfers')"
+            " LOOP EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', r.t, r.conname);"
+            " END LOOP; END $$");
+}
+
+static int look(florin_id_t id)
+{
+    florin_error_t error;
+    florin_account_t found;
+    size_t count;
+    return florin_store_lookup_accounts(store, &id, 1, &found, &count, &error);
+}
+
+/* Pays between three pairs of accounts in one batch, the second pair being odd. */
+static void expect_one_refused(florin_id_t debit, florin_id_t credit)
+{
+    florin_transfer_event_t events[3];
+    florin_transfer_outcome_t outcomes[3];
+    florin_store_request_t requests[3];
+    for (size_t i = 0; i < 3; i++)
+        events[i] = transfer(new_id(0), open_on(0), open_on(1), 1);
+    events[1].transfer.debit_account_id = debit;
+    events[1].transfer.credit_account_id = credit;
+    pay_all(events, 3, outcomes, requests);
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(requests[i].error.code, i == 1 ? FLORIN_ERROR_ASIDE : 0);
+        if (i != 1)
+            assert_int_equal(outcomes[i].result, FLORIN_TRANSFER_CREATED);
+        else
+            assert_non_null(strstr(requests[i].error.message, "cannot be"));
+    }
+}
+
+static void an_account_that_cannot_be_is_refused_alone(void **state)
+{
+    (void)state;
+    static const char *const damages[] = {
+        "debits_posted = -1",
+        "credits_pending = -9223372036854775808",
+        "credits_posted = 9223372036854775807, credits_pending = 1",
+        "flags = 6",
+        "flags = -1",
+        "flags = 64",
+        "timestamp_last = timestamp - 1",
+        "timestamp_last = 9223372036854775807",
+        "timestamp = 0",
+        "credit_limit = -5",
+        "ledger = 4294967296 + 978",
+        "code = 65537",
+    };
+    for (size_t shard = 0; shard < SHARDS; shard++)
+        without_checks(shard);
+    for (size_t i = 0; i < sizeof damages / sizeof *damages; i++) {
+        size_t shard = i % SHARDS;
+        florin_id_t odd = open_on(shard), other = open_on(0);
+        command(shard, "UPDATE accounts SET %s WHERE id = %s", damages[i], quoted(odd));
+        expect_one_refused(i % 3 ? odd : other, i % 3 ? other : odd);
+        assert_int_equal(look(odd), FLORIN_ERROR_ASIDE);
+        command(shard, "DELETE FROM accounts WHERE id = %s", quoted(odd));
+    }
+}
+
+/* A page of a list ends before it; what follows can be asked for. */
+static void a_list_goes_on_after_what_cannot_be(void **state)
+{
+    (void)state;
+    florin_error_t error = {0};
+    florin_account_t found[8];
+    size_t count;
+    bool more;
+    florin_list_query_t query = {.user_data = 4711, .limit = 8};
+    florin_id_t ids[4];
+    for (size_t i = 0; i < 4; i++) {
+        florin_account_t event = account(new_id(i % SHARDS));
+        ids[i] = event.id;
+        event.user_data = 4711;
+        assert_int_equal(try_open(store, ledger, event), FLORIN_ACCOUNT_CREATED);
+    }
+    command(0, "UPDATE accounts SET credits_posted = -7 WHERE id = %s", quoted(ids[2]));
+    assert_int_equal(florin_store_list_accounts(store, &query, found, &count, &more, &error), 0);
+    assert_int_equal(count, 2);
+    assert_true(more);
+    query.after_timestamp = found[1].timestamp;
+    query.after_id = found[1].id;
+    assert_int_equal(florin_store_list_accounts(store, &query, found, &count, &more, &error),
+                     FLORIN_ERROR_ASIDE);
+    const char *after = strstr(error.message, "after timestamp ");
+    assert_non_null(after);
+    query.after_timestamp = strtoull(after + strlen("after timestamp "), NULL, 10);
+    query.after_id = ~(florin_id_t)0;
+    assert_int_equal(florin_store_list_accounts(store, &query, found, &count, &more, &error), 0);
+    assert_int_equal(count, 1);
+    assert_true(found[0].id == ids[3]);
+    command(0, "DELETE FROM accounts WHERE id = %s", quoted(ids[2]));
+}
+
+/* A hold, damaged on one of its shards: what it would do there cannot be told. */
+static void a_hold_that_cannot_be_is_refused_alone(void **state)
+{
+    (void)state;
+    static const char *const damages[] = {
+        "UPDATE transfers SET amount = amount + 1 WHERE id = %s",
+        "UPDATE transfers SET amount = -1 WHERE id = %s",
+        "UPDATE transfers SET debit_account_id = credit_account_id WHERE id = %s",
+        "UPDATE transfers SET flags = 2 | 4 WHERE id = %s",
+        "UPDATE transfers SET reference = repeat('x', 200) WHERE id = %s",
+        "UPDATE pending_transfers SET status = 9 WHERE id = %s",
+        "DELETE FROM pending_transfers WHERE id = %s",
+        "UPDATE accounts SET debits_pending = 4 WHERE id ="
+        " (SELECT debit_account_id FROM transfers WHERE id = %s)",
+    };
+    for (size_t i = 0; i < sizeof damages / sizeof *damages; i++) {
+        florin_transfer_event_t hold = transfer(new_id(0), open_on(1), open_on(0), 5);
+        hold.transfer.flags = FLORIN_TRANSFER_FLAG_PENDING;
+        assert_int_equal(try_create(store, ledger, hold), FLORIN_TRANSFER_CREATED);
+        char sql[256];
+        const char *id = quoted(hold.transfer.id), *at = strstr(damages[i], "%s");
+        snprintf(sql, sizeof sql, "%.*s%s%s", (int)(at - damages[i]), damages[i], id, at + 2);
+        command(1, "%s", sql);
+        int result = void_of(hold.transfer.id);
+        if (result != FLORIN_ERROR_ASIDE)
+            fail_msg("%s: %d", damages[i], result);
+    }
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -200,6 +378,10 @@ int main(void)
         cmocka_unit_test(a_row_kept_back_fails_its_own_request_alone),
         cmocka_unit_test(no_row_of_any_table_is_kept_back_unnoticed),
         cmocka_unit_test(a_row_that_should_not_be_there_fails_its_own_request_alone),
+        cmocka_unit_test(an_account_that_is_gone_ends_nobody),
+        cmocka_unit_test(an_account_that_cannot_be_is_refused_alone),
+        cmocka_unit_test(a_list_goes_on_after_what_cannot_be),
+        cmocka_unit_test(a_hold_that_cannot_be_is_refused_alone),
     };
     return cmocka_run_group_tests_name("store/odd", tests, set_up, tear_down);
 }

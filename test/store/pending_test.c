@@ -576,9 +576,12 @@ static void a_dry_run_says_what_then_happens(void **state)
 /* Where there is none of that id, nothing is known of the pending transfer. */
 static void rename_pending(size_t shard, const char *from, const char *to)
 {
-    char sql[160];
-    snprintf(sql, sizeof sql, "UPDATE pending_transfers SET id = '%s' WHERE id = '%s'", to, from);
-    (void)servers_ask(servers_shard(shard), sql);
+    static const char *const tables[] = {"transfers", "pending_transfers"};
+    for (size_t i = 0; i < 2; i++) {
+        char sql[160];
+        snprintf(sql, sizeof sql, "UPDATE %s SET id = '%s' WHERE id = '%s'", tables[i], to, from);
+        (void)servers_ask(servers_shard(shard), sql);
+    }
 }
 
 /* As while a batch is being committed: on one shard it is posted, and on the other not yet. */
