@@ -316,8 +316,7 @@ int florin_session_finish(florin_session_t *self, uint64_t deadline_ms, florin_e
     return florin_error_set(error, self->error.code, "%s", self->error.message);
 }
 
-int florin_session_script(florin_session_t *self, const char *sql, uint64_t deadline_ms,
-                          florin_error_t *error)
+void florin_session_script_begin(florin_session_t *self, const char *sql)
 {
     florin_session_begin(self);
     if (self->pg && self->pipelined) {
@@ -328,12 +327,28 @@ int florin_session_script(florin_session_t *self, const char *sql, uint64_t dead
         self->waiting = true;
         check_sent(self, PQsendQuery(self->pg, sql));
     }
+}
+
+bool florin_session_peek(florin_session_t *self, uint64_t until_ms)
+{
+    return wait_for(&self, 1, false, until_ms);
+}
+
+int florin_session_script_end(florin_session_t *self, uint64_t deadline_ms, florin_error_t *error)
+{
     int result = florin_session_finish(self, deadline_ms, error);
     if (self->pg) {
         self->pipelined = true;
         check_sent(self, PQenterPipelineMode(self->pg));
     }
     return result;
+}
+
+int florin_session_script(florin_session_t *self, const char *sql, uint64_t deadline_ms,
+                          florin_error_t *error)
+{
+    florin_session_script_begin(self, sql);
+    return florin_session_script_end(self, deadline_ms, error);
 }
 
 /* --------------------------------------------------------------------------------- connecting */

@@ -109,6 +109,12 @@ PGresult *florin_session_result(const florin_session_t *self, size_t index);
  * fault's error. */
 int florin_session_script(florin_session_t *self, const char *sql, uint64_t deadline_ms,
                           florin_error_t *error) FLORIN_MUST_USE;
+/* The same in two steps, for who has something to do in between. */
+void florin_session_script_begin(florin_session_t *self, const char *sql);
+int florin_session_script_end(florin_session_t *self, uint64_t deadline_ms,
+                              florin_error_t *error) FLORIN_MUST_USE;
+/* Waits for the answers until then; false when they have not come, and the session goes on. */
+bool florin_session_peek(florin_session_t *self, uint64_t until_ms);
 
 /* A round of one session: waits, and returns 0 or the fault's error. */
 int florin_session_finish(florin_session_t *self, uint64_t deadline_ms,

@@ -11,10 +11,10 @@ enum { ADMIN_DONE = 0, ADMIN_FAILED = 1, ADMIN_USAGE = 2, ADMIN_NOT_VERIFIED = 2
 typedef struct {
     const char *control; /* from --control, or the file of --config */
     const char *sql;
-    const char *max, *review_above, *sum; /* amounts, in decimals */
-    const char *window, *count;           /* numbers */
-    const char *older_than, *timeout;     /* seconds */
-    const char *show;                     /* a number */
+    const char *max, *review_above, *sum;    /* amounts, in decimals */
+    const char *window, *count;              /* numbers */
+    const char *older_than, *timeout, *wait; /* seconds */
+    const char *show;                        /* a number */
     bool json;
     char **words; /* what follows the command's own words */
     size_t words_count;

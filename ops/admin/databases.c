@@ -43,11 +43,17 @@ static int need_sql(const admin_arguments_t *arguments)
 }
 
 /* One database, and a line that says what was done. */
-static int migrate(const char *name, const char *conninfo, const char *sql, const char *kind,
-                   florin_error_t *error)
+static int migrate(const admin_arguments_t *arguments, const char *name, const char *conninfo,
+                   const char *kind, florin_error_t *error)
 {
     size_t applied;
-    int result = florin_admin_migrate(conninfo, sql, kind, &applied, error);
+    uint32_t wait_s = FLORIN_MIGRATE_WAIT_MS / 1000;
+    int result = admin_number(arguments->wait, "--wait", 0, &wait_s, error);
+    if (result == 0 && wait_s > 3600)
+        result = florin_error_set(error, FLORIN_ERROR_INVALID, "--wait: at most 3600");
+    if (result == 0)
+        result =
+            florin_admin_migrate(conninfo, arguments->sql, kind, wait_s * 1000, &applied, error);
     if (result != 0)
         return result;
     if (applied > 0)
@@ -64,13 +70,13 @@ int admin_migrate(const admin_arguments_t *arguments)
     size_t count = 0, claimed;
     if (need_sql(arguments) != ADMIN_DONE)
         return ADMIN_USAGE;
-    int result = migrate("control", arguments->control, arguments->sql, "control", &error);
+    int result = migrate(arguments, "control", arguments->control, "control", &error);
     if (result == 0)
         result = florin_admin_shards_list(arguments->control, &shards, &count, &error);
     for (size_t i = 0; i < count && result == 0; i++) {
         char name[32];
         snprintf(name, sizeof name, "shard %zu", i);
-        result = migrate(name, shards[i].conninfo, arguments->sql, "shard", &error);
+        result = migrate(arguments, name, shards[i].conninfo, "shard", &error);
     }
     florin_admin_shards_free(&shards, count);
     if (result == 0)
@@ -85,7 +91,7 @@ int admin_migrate_shard(const admin_arguments_t *arguments)
     florin_error_t error = {0};
     if (need_sql(arguments) != ADMIN_DONE)
         return ADMIN_USAGE;
-    return migrate("shard", arguments->words[0], arguments->sql, "shard", &error) == 0
+    return migrate(arguments, "shard", arguments->words[0], "shard", &error) == 0
                ? ADMIN_DONE
                : admin_fail(&error);
 }

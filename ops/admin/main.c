@@ -16,13 +16,16 @@ enum {
     OPTION_SUM,
     OPTION_OLDER_THAN,
     OPTION_TIMEOUT,
-    OPTION_SHOW
+    OPTION_SHOW,
+    OPTION_WAIT
 };
 
 static const struct argp_option options[] = {
     {"control", 'c', "CONNINFO", 0, "libpq connection string of the control database", 1},
     {"config", 'f', "FILE", 0, "a configuration file whose store/control says it instead", 1},
     {"sql", 's', "FOLDER", 0, "migrate: the folder that holds control/ and shard/", 2},
+    {"wait", OPTION_WAIT, "SECONDS", 0,
+     "migrate: give way for so long to whoever keeps a table locked [60]", 2},
     {"max", OPTION_MAX, "AMOUNT", 0, "risk set: decline a transfer above it", 3},
     {"review-above", OPTION_REVIEW_ABOVE, "AMOUNT", 0, "risk set: review a transfer above it", 3},
     {"window", OPTION_WINDOW, "SECONDS", 0, "risk set: length of the rolling window", 3},
@@ -138,6 +141,9 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
         return 0;
     case OPTION_SHOW:
         arguments->show = value;
+        return 0;
+    case OPTION_WAIT:
+        arguments->wait = value;
         return 0;
     case 'j':
         arguments->json = true;

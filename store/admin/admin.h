@@ -6,9 +6,12 @@
 
 /* Brings a database ("control" or "shard") to the newest schema from the numbered files in
  * folder/kind. Safe to run twice and from two places at once; refuses when a file that was applied
- * has another checksum now, or when the database is newer than the folder. *applied: how many. */
+ * has another checksum now, or when the database is newer than the folder. Gives way to whoever
+ * keeps a table, and tries each file again for wait_ms; the log says who it is. *applied: how many.
+ */
+#define FLORIN_MIGRATE_WAIT_MS 60000
 int florin_admin_migrate(const char *conninfo, const char *folder, const char *kind,
-                         size_t *applied, florin_error_t *error) FLORIN_MUST_USE;
+                         uint32_t wait_ms, size_t *applied, florin_error_t *error) FLORIN_MUST_USE;
 
 /* Names the shards (their number is their place) in a control database that has none yet, and deals
  * the slots out to them: slot s to shard s modulo count. The same list again changes nothing;

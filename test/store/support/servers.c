@@ -92,10 +92,12 @@ static void make_books(void)
     florin_error_t error = {0};
     const char *names[SERVERS_MAX];
     size_t applied;
-    int result = florin_admin_migrate(control, "sql", "control", &applied, &error);
+    int result =
+        florin_admin_migrate(control, "sql", "control", FLORIN_MIGRATE_WAIT_MS, &applied, &error);
     for (size_t i = 0; i < servers && result == 0; i++) {
         names[i] = shards[i];
-        result = florin_admin_migrate(shards[i], "sql", "shard", &applied, &error);
+        result = florin_admin_migrate(shards[i], "sql", "shard", FLORIN_MIGRATE_WAIT_MS, &applied,
+                                      &error);
     }
     if (result == 0)
         result = florin_admin_shards_set(control, names, servers, &error);
