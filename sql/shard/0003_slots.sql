@@ -1,3 +1,4 @@
+-- florin: reads 2, writes 2
 -- What the shard itself says it holds, beside what the control database's map says.
 
 CREATE TABLE shard_slots (
