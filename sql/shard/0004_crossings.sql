@@ -1,3 +1,4 @@
+-- florin: reads 2, writes 4
 -- What it takes to see a batch whole, or not at all, on several shards.
 
 CREATE TABLE crossings (
