@@ -59,7 +59,7 @@ def labels(record, spans):
 
 
 def by_label(records, spans):
-    """Latencies in ms and answers, by label."""
+    """(latency in ms, operation, answer) of each request, by label."""
     spans = collections.deque(sorted(spans, key=lambda span: span[1]))
     rows, near = collections.defaultdict(list), []
     for record in sorted(records, key=lambda record: record["due"]):
@@ -67,7 +67,7 @@ def by_label(records, spans):
             near.append(spans.popleft())
         near = [span for span in near if record["due"] <= span[2] + AFTERMATH_NS]
         for label in labels(record, near):
-            rows[label].append(((record["ended"] - record["due"]) / 1e6, record["answer"]))
+            rows[label].append(((record["ended"] - record["due"]) / 1e6, record["op"], record["answer"]))
     return rows
 
 
@@ -81,13 +81,13 @@ def quantile(latencies, part):
 
 
 def refusals(row):
-    return collections.Counter(answer for _, answer in row if answer not in GOOD)
+    return collections.Counter(f"{op}: {answer}" for _, op, answer in row if answer not in GOOD)
 
 
 def table(rows):
     yield f"{'bystanders':28}{'requests':>9}{'refusals':>9}{'p50':>9}{'p99':>9}{'max':>9}  ms"
     for label in sorted(rows, key=lambda label: (label != PEACE, label)):
-        latencies = [latency for latency, _ in rows[label]]
+        latencies = [latency for latency, _, _ in rows[label]]
         figures = (quantile(latencies, 0.5), quantile(latencies, 0.99), max(latencies))
         yield (f"{label:28}{len(latencies):9,}{sum(refusals(rows[label]).values()):9,}"
                + "".join(f"{figure:9.1f}" for figure in figures))
@@ -95,19 +95,20 @@ def table(rows):
 
 def judge(rows):
     """Findings, in words."""
-    p99s = {label: quantile([latency for latency, _ in row], 0.99) for label, row in rows.items()
+    p99s = {label: quantile([latency for latency, _, _ in row], 0.99) for label, row in rows.items()
             if len(row) >= SAMPLES_MIN}
     for label, row in sorted(rows.items()):
         refused = refusals(row)
         if label.endswith(", needed"):
-            if refused[bystander.NO_ANSWER]:
-                yield (f"{label}: {refused[bystander.NO_ANSWER]} of {len(row)} requests had no answer"
-                       f" within {bystander.PATIENCE_S:.0f} s")
+            if mute := sum(answer == bystander.NO_ANSWER for _, _, answer in row):
+                yield (f"{label}: {mute} of {len(row)} requests had no answer within"
+                       f" {bystander.PATIENCE_S:.0f} s")
             continue
         if refused:
             yield f"bystanders, {label}: {refused.total()} of {len(row)} refused: {dict(refused)}"
         if PEACE in p99s and label in p99s:
             most = max(P99_OF_PEACE_MAX * p99s[PEACE], P99_MS_MIN)
             if p99s[label] > most:
+                late = collections.Counter(op for latency, op, _ in row if latency >= p99s[label])
                 yield (f"bystanders, {label}: p99 is {p99s[label]:.1f} ms, in peace {p99s[PEACE]:.1f}; "
-                       f"at most {most:.1f}")
+                       f"at most {most:.1f}; beyond it: {dict(late)}")

@@ -45,10 +45,16 @@ def chaos(bin_folder, *options):
 
 
 class ChaosTest(unittest.TestCase):
-    def test_a_minute(self):
-        code, output = chaos(BIN, "--seconds", 60, "--seed", SEED, "--classes", "old")
+    def run_whole(self, seconds, classes):
+        code, output = chaos(BIN, "--seconds", seconds, "--seed", SEED, "--classes", classes)
         print(output)
         self.assertEqual(code, 0)
+
+    def test_a_minute(self):
+        self.run_whole(60, "old")
+
+    def test_bystanders(self):
+        self.run_whole(25, "foreign-row,prepared-full,snapshot")
 
 
 class ScheduleTest(unittest.TestCase):
@@ -223,7 +229,8 @@ class BystandersTest(unittest.TestCase):
     """One request in each 10 ms of ten seconds on each of two shards; the fault is on in the second five."""
 
     def setUp(self):
-        self.records = [{"shard": shard, "due": ms * 10**6, "ended": (ms + 2) * 10**6, "answer": "created"}
+        self.records = [{"shard": shard, "due": ms * 10**6, "ended": (ms + 2) * 10**6, "op": "pay",
+                         "answer": "created"}
                         for ms in range(0, 10000, 10) for shard in (0, 1)]
 
     def late(self, first_ms, last_ms, shard, ms=1000, answer="created"):
@@ -244,7 +251,7 @@ class BystandersTest(unittest.TestCase):
     def test_a_refusal(self):
         self.late(7000, 7010, 0, 2, "unavailable")
         (finding,) = self.findings("table-lock", "shard-1")
-        self.assertIn("table-lock: 1 of 500 refused: {'unavailable': 1}", finding)
+        self.assertIn("table-lock: 1 of 500 refused: {'pay: unavailable': 1}", finding)
 
     def test_a_high_p99(self):
         self.late(7000, 7100, 0)
