@@ -20,6 +20,11 @@ uint64_t florin_clock_ns(void)
     return read_ns(CLOCK_MONOTONIC);
 }
 
+uint64_t florin_clock_boot_ns(void)
+{
+    return read_ns(CLOCK_BOOTTIME);
+}
+
 uint64_t florin_clock_unix_ns(void)
 {
     return read_ns(CLOCK_REALTIME);

@@ -28,6 +28,7 @@ struct family {
     const char *help;
     type_t type;
     const florin_buckets_t *buckets; /* of a histogram */
+    unsigned digits;                 /* of a gauge's unit */
     struct metric_list series;
     TAILQ_ENTRY(family) place;
 };
@@ -200,6 +201,17 @@ florin_metric_t *florin_metrics_gauge(florin_metrics_t *self, const char *name, 
     return metric;
 }
 
+florin_metric_t *florin_metrics_gauge_of(florin_metrics_t *self, const char *name, const char *help,
+                                         unsigned digits, ...)
+{
+    const family_t wanted = {.name = name, .help = help, .type = GAUGE, .digits = digits};
+    va_list labels;
+    va_start(labels, digits);
+    florin_metric_t *metric = add(self, &wanted, labels);
+    va_end(labels);
+    return metric;
+}
+
 florin_metric_t *florin_metrics_histogram(florin_metrics_t *self, const char *name,
                                           const char *help, const florin_buckets_t *buckets, ...)
 {
@@ -297,10 +309,10 @@ static void print_metric(FILE *out, const florin_metric_t *metric)
     (void)fputs(family->name, out);
     if (*metric->labels != '\0')
         (void)fprintf(out, "{%s}", metric->labels);
-    if (family->type == GAUGE)
-        (void)fprintf(out, " %" PRId64 "\n", (int64_t)value);
-    else
-        (void)fprintf(out, " %" PRIu64 "\n", value);
+    bool negative = family->type == GAUGE && (int64_t)value < 0;
+    (void)fputs(negative ? " -" : " ", out);
+    print_units(out, negative ? 0 - value : value, family->digits);
+    (void)fputc('\n', out);
 }
 
 static void print_family(FILE *out, const family_t *family)

@@ -37,6 +37,9 @@ florin_metric_t *florin_metrics_counter(florin_metrics_t *self, const char *name
                                         ...) __attribute__((sentinel));
 florin_metric_t *florin_metrics_gauge(florin_metrics_t *self, const char *name, const char *help,
                                       ...) __attribute__((sentinel));
+/* A gauge whose values are whole numbers of 10^-digits of its unit. */
+florin_metric_t *florin_metrics_gauge_of(florin_metrics_t *self, const char *name, const char *help,
+                                         unsigned digits, ...) __attribute__((sentinel));
 florin_metric_t *florin_metrics_histogram(florin_metrics_t *self, const char *name,
                                           const char *help, const florin_buckets_t *buckets, ...)
     __attribute__((sentinel));

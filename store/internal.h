@@ -49,6 +49,8 @@ struct florin_store {
     uint32_t in_doubt_after_ms, traces_kept_ms;
     florin_arena_t *arena; /* of one call */
     florin_metrics_t *metrics;
+    florin_clocks_t *clocks, *own_clocks; /* the latter NULL: they are others' */
+    uint64_t clocks_asked_ms;             /* when all servers were asked last */
 
     florin_session_t control;
     uint64_t listens_since; /* control.openings when LISTEN was sent */
@@ -83,6 +85,14 @@ struct florin_store {
      * for names that no worker gives. */
     uint64_t told_in_doubt_ms[FLORIN_SHARDS_MAX + 1];
 };
+
+/* The time by which to write, once the sessions are open that it is needed for. Where the clocks do
+ * not agree, all servers are asked before it is an error (florin_clocks_now). */
+int florin_store_now(florin_store_t *self, uint64_t *now, florin_error_t *error) FLORIN_MUST_USE;
+/* Takes what a shard's clock said, a column of clock_timestamp(), between two moments of the
+ * boot-time clock. */
+void florin_store_take_clock(florin_store_t *self, size_t shard, const PGresult *row, int column,
+                             uint64_t sent_ns, uint64_t received_ns);
 
 /* No answer is waited for longer than until this moment (florin_clock_ms). */
 uint64_t florin_store_deadline(const florin_store_t *self);

@@ -79,8 +79,10 @@ const florin_statement_text_t florin_statements[FLORIN_SQL_COUNT] = {
 
     STATEMENT(IDENTITY, SHARD, "identity",
               "SELECT (SELECT max(version) FROM schema_migrations), i.cluster, i.shard,"
-              " current_setting('max_prepared_transactions')::integer FROM (VALUES (1)) one"
+              " current_setting('max_prepared_transactions')::integer, clock_timestamp()"
+              " FROM (VALUES (1)) one"
               " LEFT JOIN shard_identity i ON true"),
+    STATEMENT(CLOCK, SHARD, "clock", "SELECT clock_timestamp()"),
     STATEMENT(ACCOUNTS, SHARD, "accounts",
               "SELECT " ACCOUNT_COLUMNS " FROM accounts WHERE id = ANY ($1::uuid[]) ORDER BY id"),
     STATEMENT(TRANSFERS, SHARD, "transfers",
@@ -134,7 +136,7 @@ const florin_statement_text_t florin_statements[FLORIN_SQL_COUNT] = {
               " SELECT * FROM crossings WHERE batch = ANY ($2::uuid[])) AS traces"),
 
     STATEMENT(HOLD, SHARD, "hold",
-              "SELECT pg_advisory_xact_lock($1::bigint), pg_current_xact_id()"),
+              "SELECT pg_advisory_xact_lock($1::bigint), pg_current_xact_id(), clock_timestamp()"),
     /* A join, not = ANY: for each row that another batch changed while this one waited for it, the
      * server checks the row again, and would sort the whole array anew to do so. */
     STATEMENT(ACCOUNTS_LOCK, SHARD, "accounts_lock",

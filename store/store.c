@@ -7,7 +7,10 @@
 
 #include "lib/clock.h"
 
-#define IDLE_LEAST_MS 1000
+#define IDLE_LEAST_MS     1000
+#define EPOCH_2000_US     UINT64_C(946684800000000)
+#define CLOCKS_ASKED_MS   250
+#define CLOCKS_WATCHED_MS 1000
 
 int florin_store_new(const florin_store_options_t *options, florin_store_t **store,
                      florin_error_t *error)
@@ -17,11 +20,17 @@ int florin_store_new(const florin_store_options_t *options, florin_store_t **sto
         return florin_error_set(error, FLORIN_ERROR_SYSTEM, "libsodium cannot start");
     florin_store_t *self = calloc(1, sizeof *self);
     florin_arena_t *arena = self ? florin_arena_new(FLORIN_STORE_ARENA_BYTES) : NULL;
-    if (!arena) {
+    florin_clocks_t *own_clocks =
+        options->clocks ? NULL : florin_clocks_new(FLORIN_CLOCK_BOUND_MS_DEFAULT, options->metrics);
+    if (!arena || (!options->clocks && !own_clocks)) {
+        florin_clocks_destroy(&own_clocks);
+        florin_arena_destroy(&arena);
         free(self);
         return florin_error_set(error, FLORIN_ERROR_MEMORY, "no memory for the store");
     }
     self->arena = arena;
+    self->own_clocks = own_clocks;
+    self->clocks = own_clocks ? own_clocks : options->clocks;
     self->timeouts = (florin_session_timeouts_t){
         .connect_timeout_ms = options->connect_timeout_ms,
         .statement_timeout_ms = options->statement_timeout_ms,
@@ -57,6 +66,7 @@ void florin_store_destroy(florin_store_t **self_p)
     florin_session_close(&self->control);
     for (size_t i = 0; i < self->shards_count; i++)
         florin_session_close(&self->shards[i]);
+    florin_clocks_destroy(&self->own_clocks);
     florin_arena_destroy(&self->arena);
     free(self);
     *self_p = NULL;
@@ -196,6 +206,7 @@ int florin_store_open_shard(florin_store_t *self, size_t shard, florin_error_t *
     int result = florin_session_open(session, FLORIN_STATEMENTS_SHARD, &self->timeouts, error);
     if (result != 0)
         return result;
+    uint64_t sent_ns = florin_clock_boot_ns();
     florin_session_begin(session);
     florin_session_call(session, FLORIN_SQL_IDENTITY, NULL);
     /* A server that fell has replayed what its standby may lack: nobody sees that before. */
@@ -203,10 +214,60 @@ int florin_store_open_shard(florin_store_t *self, size_t shard, florin_error_t *
     florin_session_sync(session);
     result = florin_session_finish(session, florin_store_deadline(self), error);
     if (result == 0)
+        florin_store_take_clock(self, shard, florin_session_result(session, 0), 4, sent_ns,
+                                florin_clock_boot_ns());
+    if (result == 0)
         result = check_identity(self, shard, error);
     if (result != 0)
         florin_session_close(session);
     return result;
+}
+
+void florin_store_take_clock(florin_store_t *self, size_t shard, const PGresult *row, int column,
+                             uint64_t sent_ns, uint64_t received_ns)
+{
+    /* In microseconds since 2000. */
+    uint64_t unix_us = florin_column_u64(row, 0, column) + EPOCH_2000_US;
+    florin_clocks_take(self->clocks, shard, sent_ns, received_ns, unix_us * 1000);
+}
+
+static void add_clock(florin_session_t *session, size_t shard, void *arg)
+{
+    (void)shard, (void)arg;
+    florin_session_call(session, FLORIN_SQL_CLOCK, NULL);
+}
+
+/* All that answer; one that does not has no vote. */
+static void ask_clocks(florin_store_t *self)
+{
+    for (size_t i = 0; i < self->shards_count; i++) {
+        uint64_t sent_ns = florin_clock_boot_ns();
+        if (florin_store_read(self, florin_shards_of(i), add_clock, NULL, NULL) == 0)
+            florin_store_take_clock(self, i, florin_session_result(&self->shards[i], 0), 0, sent_ns,
+                                    florin_clock_boot_ns());
+    }
+}
+
+int florin_store_now(florin_store_t *self, uint64_t *now, florin_error_t *error)
+{
+    uint64_t now_ms = florin_clock_ms();
+    bool asked = now_ms - self->clocks_asked_ms < CLOCKS_ASKED_MS;
+    if (!florin_clocks_agree(self->clocks) && !asked) {
+        self->clocks_asked_ms = now_ms;
+        ask_clocks(self);
+    }
+    return florin_clocks_now(self->clocks, now, error);
+}
+
+int florin_store_watch_clocks(florin_store_t *self, florin_error_t *error)
+{
+    uint64_t now, now_ms = florin_clock_ms();
+    int result = florin_store_map(self, error);
+    if (result != 0 || now_ms - self->clocks_asked_ms < CLOCKS_WATCHED_MS)
+        return result;
+    self->clocks_asked_ms = now_ms;
+    ask_clocks(self);
+    return florin_clocks_now(self->clocks, &now, error);
 }
 
 int florin_store_connect(florin_store_t *self, florin_error_t *error)

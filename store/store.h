@@ -8,6 +8,7 @@
 #define FLORIN_STORE_H
 
 #include "ledger/ledger.h"
+#include "lib/clocks.h"
 #include "lib/error.h"
 #include "lib/limits.h"
 #include "lib/metrics.h"
@@ -27,6 +28,7 @@ typedef struct {
     uint32_t in_doubt_after_ms;    /* how long a coordinator that lives may keep a batch waiting */
     uint32_t traces_kept_ms;       /* how long the traces of ended batches stay; 0: the default */
     florin_metrics_t *metrics;     /* outlives the store; NULL: none are wanted */
+    florin_clocks_t *clocks;       /* outlives it, too; NULL: it has its own */
     /* Called in the store's thread each time it has read the slot map; NULL: nobody is told. */
     void (*mapped)(void *arg, const florin_slots_t *slots);
     void *mapped_arg;
@@ -45,6 +47,10 @@ int florin_store_map(florin_store_t *self, florin_error_t *error) FLORIN_MUST_US
 /* Reads the slot map, connects to every shard and checks that the schema is the one this program
  * was built for. Other calls do it when needed. */
 int florin_store_connect(florin_store_t *self, florin_error_t *error) FLORIN_MUST_USE;
+
+/* Asks all servers what their clocks say, at most once a second, and tells when the clocks begin or
+ * cease to agree (clocks.h), which is an error. For those who have time between batches. */
+int florin_store_watch_clocks(florin_store_t *self, florin_error_t *error);
 
 /* Some requests' events in one array, one request after the other. Linked chains end with their
  * request. A request whose shards are away gets its error, and the others go on without it. */

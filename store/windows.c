@@ -37,6 +37,7 @@ size_t florin_windows_row(const PGresult *result, int row,
 /* By shard: the limits asked there, and their places in the caller's array. */
 typedef struct {
     florin_arena_t *arena;
+    florin_clocks_t *clocks;
     uint64_t now;
     const florin_window_limit_t **limits[FLORIN_SHARDS_MAX];
     size_t counts[FLORIN_SHARDS_MAX];
@@ -45,6 +46,7 @@ typedef struct {
 static void add_windows(florin_session_t *session, size_t shard, void *arg)
 {
     ask_t *ask = arg;
+    ask->now = florin_clocks_time(ask->clocks);
     florin_params_t params;
     florin_params_init(&params, ask->arena);
     florin_windows_params(&params, ask->limits[shard], ask->counts[shard], ask->now);
@@ -54,7 +56,7 @@ static void add_windows(florin_session_t *session, size_t shard, void *arg)
 int florin_store_windows(florin_store_t *self, const florin_window_limit_t *limits, size_t count,
                          florin_window_t *windows, florin_error_t *error)
 {
-    ask_t ask = {.arena = self->arena, .now = florin_clock_unix_ns()};
+    ask_t ask = {.arena = self->arena, .clocks = self->clocks};
     florin_shards_t shards = 0;
     int result = florin_store_map(self, error);
     if (result != 0)

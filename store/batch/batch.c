@@ -298,15 +298,29 @@ static size_t release_overdue(florin_store_t *store, florin_ledger_t *ledger,
     return expired;
 }
 
-/* What one shard has that is overdue. */
+/* What one shard has that is overdue, by agreed time: without one, nothing is. */
 static void add_overdue(florin_session_t *session, size_t shard, void *arg)
 {
+    florin_store_t *self = arg;
     florin_params_t params;
+    uint64_t now;
     (void)shard;
-    florin_params_init(&params, arg);
-    florin_params_u64(&params, florin_clock_unix_ns());
+    florin_params_init(&params, self->arena);
+    florin_params_u64(&params, florin_clocks_now(self->clocks, &now, NULL) == 0 ? now : 0);
     florin_params_u64(&params, FLORIN_OVERDUE_LOOK);
     florin_session_call(session, FLORIN_SQL_OVERDUE, &params);
+    florin_session_call(session, FLORIN_SQL_CLOCK, NULL);
+}
+
+/* A look at one shard, and at its clock, which otherwise only those see who write there. */
+static int look_for_overdue(florin_store_t *self, size_t shard, florin_error_t *error)
+{
+    uint64_t sent_ns = florin_clock_boot_ns();
+    int result = florin_store_read(self, florin_shards_of(shard), add_overdue, self, error);
+    if (result == 0)
+        florin_store_take_clock(self, shard, florin_session_result(&self->shards[shard], 1), 0,
+                                sent_ns, florin_clock_boot_ns());
+    return result;
 }
 
 /* Takes what a shard has found that can be released now: what lies on these shards alone. Each is
@@ -337,7 +351,7 @@ int florin_store_expire(florin_store_t *self, florin_ledger_t *ledger, size_t *e
         return result;
     florin_arena_reset(self->arena);
     for (size_t i = 0; i < self->shards_count; i++) {
-        int code = florin_store_read(self, florin_shards_of(i), add_overdue, self->arena, error);
+        int code = look_for_overdue(self, i, error);
         if (code == 0)
             answered |= florin_shards_of(i);
         else

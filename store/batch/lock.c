@@ -133,6 +133,7 @@ static void add_reads(florin_plan_t *self, size_t shard)
     florin_session_t *session = &self->store->shards[shard];
     florin_part_t *part = &self->parts[shard];
     florin_params_t params;
+    part->sent_ns = florin_clock_boot_ns();
     florin_session_begin(session);
     florin_session_command(session, self->dry ? "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
                                               : "BEGIN ISOLATION LEVEL READ COMMITTED");
@@ -170,9 +171,12 @@ static void add_reads(florin_plan_t *self, size_t shard)
 static bool load_accounts(florin_plan_t *self, florin_part_t *part, const PGresult *rows)
 {
     size_t count = (size_t)PQntuples(rows);
+    uint64_t latest = self->now + florin_clocks_bound_ns(self->store->clocks);
     for (int i = 0; i < PQntuples(rows); i++) {
         florin_account_t account;
         const char *why = florin_row_account(rows, i, &account);
+        if (!why && account.timestamp_last > latest)
+            why = "its timestamp_last is in the future";
         if (why && !florin_batch_set_aside(self, &part->odd_accounts, count, account.id, why))
             return false;
         if (why)
@@ -240,7 +244,9 @@ static bool load(florin_plan_t *self, size_t shard, const PGresult **overdue)
 {
     const florin_session_t *session = &self->store->shards[shard];
     florin_part_t *part = &self->parts[shard];
-    part->transaction = florin_column_u64(florin_session_result(session, 1), 0, 1);
+    const PGresult *held = florin_session_result(session, 1);
+    part->transaction = florin_column_u64(held, 0, 1);
+    florin_store_take_clock(self->store, shard, held, 2, part->sent_ns, part->received_ns);
     size_t index = 2; /* after BEGIN and the hold */
     if (part->account_ids_count > 0 &&
         !load_accounts(self, part, florin_session_result(session, index++)))
@@ -359,7 +365,11 @@ florin_step_t florin_batch_read(florin_plan_t *self, florin_overdue_t *overdue,
         return no_memory(self);
     if (!open_sessions(self) || (!self->dry && !florin_batch_avoid_kept(self)))
         return FLORIN_STEP_AGAIN;
-    self->now = florin_clock_unix_ns();
+    florin_error_t aside;
+    if (florin_store_now(self->store, &self->now, &aside) != 0) {
+        florin_plan_fail(self, ~(florin_shards_t)0, &aside);
+        return FLORIN_STEP_AGAIN;
+    }
     uint64_t from_ms = florin_clock_ms();
     for (size_t i = 0; i < self->store->shards_count; i++) {
         if (!florin_shards_has(self->touched, i))
@@ -371,6 +381,7 @@ florin_step_t florin_batch_read(florin_plan_t *self, florin_overdue_t *overdue,
         }
         add_reads(self, i);
         florin_store_wait(self->store, florin_shards_of(i), florin_store_deadline(self->store));
+        self->parts[i].received_ns = florin_clock_boot_ns();
         if (self->store->shards[i].fault == FLORIN_FAULT_CONFLICT)
             florin_batch_lock_failed(self, i);
         if (florin_plan_faults(self, florin_shards_of(i), true))

@@ -33,7 +33,8 @@ typedef struct {
     size_t account_ids_count, transfer_ids_count;
     const florin_window_limit_t **limits;
     size_t limits_count;
-    uint64_t transaction; /* PostgreSQL's number of it, from when the shard was read */
+    uint64_t sent_ns, received_ns; /* of the reads, on the boot-time clock */
+    uint64_t transaction;          /* PostgreSQL's number of it, from when the shard was read */
     /* What was read, until the shard is written to. */
     const PGresult *transfers;
     florin_odd_rows_t odd_accounts, odd_transfers; /* aside.c; the ledger has them not */

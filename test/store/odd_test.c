@@ -291,6 +291,20 @@ static void an_account_that_cannot_be_is_refused_alone(void **state)
     }
 }
 
+/* It can be read; but what is booked on it would be later still. */
+static void an_account_ahead_of_time_is_not_written(void **state)
+{
+    (void)state;
+    florin_id_t ahead = open_on(0);
+    command(0, "UPDATE accounts SET timestamp_last = timestamp_last + 60000000000 WHERE id = %s",
+            quoted(ahead));
+    expect_one_refused(ahead, open_on(1));
+    assert_int_equal(look(ahead), 0);
+    command(0, "UPDATE accounts SET timestamp_last = timestamp WHERE id = %s", quoted(ahead));
+    assert_int_equal(try_create(store, ledger, transfer(new_id(0), ahead, open_on(1), 1)),
+                     FLORIN_TRANSFER_CREATED);
+}
+
 /* A page of a list ends before it; what follows can be asked for. */
 static void a_list_goes_on_after_what_cannot_be(void **state)
 {
@@ -380,6 +394,7 @@ int main(void)
         cmocka_unit_test(a_row_that_should_not_be_there_fails_its_own_request_alone),
         cmocka_unit_test(an_account_that_is_gone_ends_nobody),
         cmocka_unit_test(an_account_that_cannot_be_is_refused_alone),
+        cmocka_unit_test(an_account_ahead_of_time_is_not_written),
         cmocka_unit_test(a_list_goes_on_after_what_cannot_be),
         cmocka_unit_test(a_hold_that_cannot_be_is_refused_alone),
     };

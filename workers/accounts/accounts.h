@@ -9,6 +9,7 @@
 
 /* Room for one batch; taken once. */
 typedef struct {
+    size_t kind; /* of its lane */
     florin_store_t *store;
     florin_ledger_t *ledger;
     florin_account_t accounts[FLORIN_BATCH_EVENTS_MAX]; /* to open, or found */

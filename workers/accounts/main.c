@@ -23,6 +23,7 @@ static int start(void **state, const florin_setup_t *setup, florin_error_t *erro
     if (!self)
         return florin_error_set(error, FLORIN_ERROR_MEMORY, "no memory for a batch of accounts");
     *state = self;
+    self->kind = setup->kind;
     self->ledger = florin_ledger_new();
     int code = self->ledger
                    ? florin_storage_open(setup, 1000, 5000, first, &self->store, error)
@@ -84,6 +85,15 @@ static void handle(void *state, florin_call_t *calls, size_t count, florin_arena
     florin_accounts_trial_balance(state, calls, count, arena);
 }
 
+/* Where nobody waits who pays. */
+static void idle(void *state)
+{
+    florin_accounts_t *self = state;
+    florin_error_t error;
+    if (self->kind == FLORIN_BOOKS_SCANS)
+        (void)florin_store_watch_clocks(self->store, &error);
+}
+
 int main(int argc, char **argv)
 {
     const florin_handler_t handler = {.service = "accounts",
@@ -96,6 +106,7 @@ int main(int argc, char **argv)
                                       .start = start,
                                       .weigh = weigh,
                                       .handle = handle,
+                                      .idle = idle,
                                       .stop = stop};
     return florin_worker_main(argc, argv, &handler);
 }

@@ -16,6 +16,7 @@ typedef struct {
     size_t held_count;               /* of all brokers */
     size_t held_bytes;
     uint64_t drain_ms; /* when the drain began; 0: not yet */
+    bool away;         /* the brokers were left for the clock's sake */
 } dialog_t;
 
 static size_t job_bytes(const florin_job_t *job)
@@ -116,6 +117,20 @@ static void begin_drain(dialog_t *self, uint64_t now_ms)
         florin_link_drain(&self->links[i]);
 }
 
+/* What this worker would refuse because of its clock, others do. */
+static void follow_clocks(dialog_t *self, uint64_t now_ms)
+{
+    bool aside = self->options->clocks && florin_clocks_aside(self->options->clocks);
+    if (self->drain_ms || aside == self->away)
+        return;
+    self->away = aside;
+    for (size_t i = 0; i < self->options->endpoints_count; i++)
+        if (aside)
+            florin_link_drain(&self->links[i]);
+        else
+            florin_link_return(&self->links[i], now_ms);
+}
+
 /* Requests that were on the way when DISCONNECT went out are still taken for one heartbeat's time:
  * the broker need not wait for this worker's death to send them to another. */
 static bool drained(const dialog_t *self, uint64_t now_ms)
@@ -160,6 +175,7 @@ static uint64_t turn(dialog_t *self)
 {
     uint64_t now_ms = florin_clock_ms(), due_ms = now_ms + self->options->link.heartbeat_ms;
     send_replies(self, now_ms);
+    follow_clocks(self, now_ms);
     for (size_t i = 0; i < self->options->endpoints_count; i++) {
         receive_requests(self, &self->links[i], now_ms);
         uint64_t link_ms = florin_link_turn(&self->links[i], now_ms);

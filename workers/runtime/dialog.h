@@ -21,6 +21,7 @@ typedef struct {
     const florin_worker_metrics_t *metrics;
     florin_lanes_t *lanes;
     florin_inbox_t *answered; /* what the lanes give back */
+    florin_clocks_t *clocks;  /* while aside, the brokers are left; NULL: never */
     int signal_fd;            /* readable: drain */
 } florin_dialog_options_t;
 

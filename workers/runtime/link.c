@@ -278,3 +278,10 @@ void florin_link_drain(florin_link_t *self)
     if (self->socket)
         send_header(self, FLORIN_MDP_DISCONNECT, 0);
 }
+
+void florin_link_return(florin_link_t *self, uint64_t now_ms)
+{
+    florin_link_close(self);
+    self->draining = self->confirmed = false;
+    self->retry_ms = now_ms;
+}

@@ -60,5 +60,7 @@ void florin_link_flush(florin_link_t *self, uint64_t now_ms);
 
 /* Says DISCONNECT: no new requests, please; replies still come. */
 void florin_link_drain(florin_link_t *self);
+/* After that: a new session. */
+void florin_link_return(florin_link_t *self, uint64_t now_ms);
 
 #endif

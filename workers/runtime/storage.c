@@ -33,6 +33,7 @@ static florin_store_options_t read_options(const florin_setup_t *setup, uint64_t
         .statement_timeout_ms = milliseconds(config, "store/statement_timeout_ms", statement_ms),
         .in_doubt_after_ms = milliseconds(config, "store/in_doubt_after_ms", 1000),
         .metrics = setup->metrics,
+        .clocks = setup->clocks,
         .mapped = florin_slot_map_publish,
         .mapped_arg = setup->slot_map,
     };

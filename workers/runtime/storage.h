@@ -30,6 +30,12 @@ florin_route_t florin_books_write(const florin_places_t *places, bool known);
          "longest wait for a connection"},                                                         \
         {"store/statement_timeout_ms",  FLORIN_SETTING_NUMBER, #statement_ms, 10, 60000,           \
          "longest wait for a statement"},                                                          \
+        {"store/clock_bound_ms",                                                                   \
+         FLORIN_SETTING_NUMBER,                                                                    \
+         "5000",                                                                                   \
+         100,                                                                                      \
+         3600000,                                                                                  \
+         "how far the clocks that it writes by may be off"},                                       \
     {                                                                                              \
         "store/in_doubt_after_ms", FLORIN_SETTING_NUMBER, "1000", 100, 3600000,                    \
             "how long a coordinator that lives may keep a batch prepared"                          \

@@ -54,6 +54,7 @@ typedef struct {
     florin_metrics_t *registry; /* NULL when nobody reads it */
     florin_metrics_http_t *http;
     florin_worker_metrics_t metrics;
+    florin_clocks_t *clocks;
     void *zmq;
     int signal_fd;
 } worker_t;
@@ -276,6 +277,8 @@ static void serve(worker_t *self, florin_lanes_t *lanes, florin_inbox_t *answere
                                             .metrics = &self->metrics,
                                             .lanes = lanes,
                                             .answered = answered,
+                                            .clocks =
+                                                self->handler->leaves_aside ? self->clocks : NULL,
                                             .signal_fd = self->signal_fd};
     if (!florin_dialog_run(&dialog) || !florin_lanes_end(lanes, FLORIN_WORKER_DRAIN_MS))
         abandon("a batch was still running; the brokers will ask other workers");
@@ -301,11 +304,17 @@ static int run(worker_t *self, florin_error_t *error)
     florin_lanes_t lanes;
     florin_inbox_t answered;
     self->zmq = self->link.zmq = zmq_ctx_new();
-    if (!self->zmq || zmq_ctx_set(self->zmq, ZMQ_IO_THREADS, IO_THREADS) != 0 ||
+    self->clocks =
+        florin_clocks_new((uint32_t)florin_config_number(self->config, "store/clock_bound_ms",
+                                                         FLORIN_CLOCK_BOUND_MS_DEFAULT),
+                          self->registry);
+    if (!self->zmq || zmq_ctx_set(self->zmq, ZMQ_IO_THREADS, IO_THREADS) != 0 || !self->clocks ||
         !florin_inbox_init(&answered))
         return florin_error_set(error, FLORIN_ERROR_SYSTEM, "can't set up the threads: %m");
-    const florin_setup_t setup = {
-        .config = self->config, .metrics = self->registry, .zmq = self->zmq};
+    const florin_setup_t setup = {.config = self->config,
+                                  .metrics = self->registry,
+                                  .clocks = self->clocks,
+                                  .zmq = self->zmq};
     int code = florin_lanes_start(&lanes, self->handler, &setup, &self->metrics, &answered, error);
     if (code == 0)
         serve(self, &lanes, &answered);
@@ -332,6 +341,7 @@ int florin_worker_main(int argc, char **argv, const florin_handler_t *handler)
         (void)printf("%s: configuration is good\n", self.config_path);
     if (self.signal_fd >= 0)
         close(self.signal_fd);
+    florin_clocks_destroy(&self.clocks);
     florin_metrics_http_destroy(&self.http);
     florin_metrics_destroy(&self.registry);
     zcert_destroy(&self.link.cert);

@@ -10,6 +10,7 @@
 
 #include "florin/v1/florin.pb-c.h"
 #include "lib/arena.h"
+#include "lib/clocks.h"
 #include "lib/config.h"
 #include "lib/error.h"
 #include "lib/metrics.h"
@@ -38,6 +39,7 @@ typedef struct {
 typedef struct {
     const florin_config_t *config;
     florin_metrics_t *metrics;   /* NULL: nobody reads them */
+    florin_clocks_t *clocks;     /* what its servers and its machine say the time is */
     florin_slot_map_t *slot_map; /* whoever has read the map publishes it here */
     void *zmq;                   /* the worker's context */
     size_t kind;                 /* of the lane, in the handler's table */
@@ -54,6 +56,7 @@ typedef struct {
     const char *program;              /* "florin-accounts" */
     const florin_setting_t *settings; /* beyond the runtime's own */
     size_t settings_count;
+    bool leaves_aside;               /* while it may not write (clocks.h), it leaves its brokers */
     const florin_lane_kind_t *lanes; /* the first is where all goes without a route */
     size_t lanes_count;
 

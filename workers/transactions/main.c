@@ -92,8 +92,10 @@ static int start(void **state, const florin_setup_t *setup, florin_error_t *erro
     int code = self->ledger
                    ? florin_storage_open(setup, 1000, 5000, first, &self->store, error)
                    : florin_error_set(error, FLORIN_ERROR_MEMORY, "no memory for a ledger");
-    if (code == 0 && first)
+    if (code == 0 && first) {
+        (void)florin_store_watch_clocks(self->store, error); /* before a broker hears of it */
         code = start_first(self, error);
+    }
     if (code)
         stop(state);
     return code;
@@ -175,6 +177,7 @@ int main(int argc, char **argv)
                                       .program = "florin-transactions",
                                       .settings = settings,
                                       .settings_count = sizeof(settings) / sizeof(settings[0]),
+                                      .leaves_aside = true,
                                       .lanes = florin_books_lanes,
                                       .lanes_count = FLORIN_BOOKS_LANES,
                                       .route = florin_transactions_route,
