@@ -1,9 +1,11 @@
 /* The commands that keep schema and shards. */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "ops/admin/admin.h"
+#include "store/admin/mend.h"
 
 int admin_fail(const florin_error_t *error)
 {
@@ -140,5 +142,21 @@ int admin_resolve(const admin_arguments_t *arguments)
     if (resolved.waiting > 0)
         printf("%zu stay%s: nobody can say now how to end them, see above\n", resolved.waiting,
                resolved.waiting == 1 ? "s" : "");
+    return ADMIN_DONE;
+}
+
+int admin_mend_times(const admin_arguments_t *arguments)
+{
+    florin_error_t error = {0};
+    florin_mended_t mended;
+    if (florin_admin_mend_times(arguments->control, &mended, &error) != 0)
+        return admin_fail(&error);
+    uint64_t ahead_ns = mended.latest_ns > mended.now_ns ? mended.latest_ns - mended.now_ns : 0;
+    if (mended.rows == 0)
+        printf("no time of the books is more than a minute ahead\n");
+    else
+        printf("%" PRIu64 " rows were moved back by %" PRIu64 " s; the latest is %" PRIu64
+               " s ahead now\n",
+               mended.rows, mended.moved_ns / 1000000000, ahead_ns / 1000000000);
     return ADMIN_DONE;
 }

@@ -47,6 +47,7 @@ static const char usage_words[] = "migrate --sql FOLDER\n"
                                   "risk block|allow|free ACCOUNT\n"
                                   "risk show\n"
                                   "resolve\n"
+                                  "mend-times\n"
                                   "verify";
 
 static const char help[] =
@@ -65,6 +66,8 @@ static const char help[] =
     "  risk show      show all limits and accounts\n"
     "  resolve        end prepared transactions that a dead worker left, as\n"
     "                 workers do by themselves\n"
+    "  mend-times     move times of the books that are ahead of agreed time back,\n"
+    "                 in their order, while all workers are stopped\n"
     "  verify         check that the books are whole, while the cluster runs or\n"
     "                 with its databases alone; changes nothing\n"
     "\n"
@@ -92,6 +95,7 @@ static const command_t commands[] = {
     {"risk", "free", 1, 1, true, admin_risk_free},
     {"risk", "show", 0, 0, true, admin_risk_show},
     {"resolve", NULL, 0, 0, true, admin_resolve},
+    {"mend-times", NULL, 0, 0, true, admin_mend_times},
     {"verify", NULL, 0, 0, true, admin_verify},
 };
 
