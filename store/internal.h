@@ -34,9 +34,19 @@ typedef struct {
     uint64_t taken_ms;
 } florin_seen_t;
 
+#define FLORIN_HELD_MAX 1024 /* names of batches */
+
+/* What a read of several shards leaves for the next one of these shards or some of them, and which
+ * spares it rounds; see florin_cut_go_on. */
+typedef struct {
+    florin_shards_t shards;
+    florin_seen_t before[FLORIN_SHARDS_MAX];
+    florin_id_t asked[FLORIN_HELD_MAX];
+    size_t asked_count;
+} florin_earlier_t;
+
 /* What may be forgotten once nobody reads by older snapshots any more: traces that these see, but
  * for those of batches that were prepared somewhere just after. */
-#define FLORIN_HELD_MAX 1024
 typedef struct {
     florin_seen_t seen[FLORIN_SHARDS_MAX];
     florin_id_t held[FLORIN_HELD_MAX];
@@ -75,6 +85,7 @@ struct florin_store {
     uint64_t look_locked_until_ms[FLORIN_SHARDS_MAX]; /* batch/kept.c */
 
     florin_seen_t seen[FLORIN_SHARDS_MAX];        /* each shard's latest */
+    florin_earlier_t earlier;                     /* read/moment.c */
     florin_ended_t ended;                         /* batch/resolve.c */
     florin_aside_t aside[FLORIN_STORE_ASIDE_MAX]; /* batch/aside.c */
     size_t aside_count;

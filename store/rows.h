@@ -23,6 +23,8 @@ typedef struct {
 /* Where a row has its timestamp. */
 #define FLORIN_ACCOUNT_TIMESTAMP_COLUMN  7
 #define FLORIN_TRANSFER_TIMESTAMP_COLUMN 6
+/* Where FLORIN_SQL_ACCOUNTS has the transaction that locked or changed the row since. */
+#define FLORIN_ACCOUNT_XMAX_COLUMN 12
 
 /* Each returns NULL, or why the row can't be one of the books (sound.h): then what it gives must
  * not be used, but for the id. */

@@ -84,7 +84,8 @@ const florin_statement_text_t florin_statements[FLORIN_SQL_COUNT] = {
               " LEFT JOIN shard_identity i ON true"),
     STATEMENT(CLOCK, SHARD, "clock", "SELECT clock_timestamp()"),
     STATEMENT(ACCOUNTS, SHARD, "accounts",
-              "SELECT " ACCOUNT_COLUMNS " FROM accounts WHERE id = ANY ($1::uuid[]) ORDER BY id"),
+              "SELECT " ACCOUNT_COLUMNS
+              ", xmax FROM accounts WHERE id = ANY ($1::uuid[]) ORDER BY id"),
     STATEMENT(TRANSFERS, SHARD, "transfers",
               "SELECT " TRANSFER_COLUMNS ", CASE WHEN flags & 2 <> 0 THEN (SELECT status"
               " FROM pending_transfers p WHERE p.id = transfers.id) END"

@@ -1,11 +1,15 @@
 /* Reading the books: accounts, transfers, statements. */
 #include <string.h>
 
-#include "store/internal.h"
+#include "store/read/moment.h"
 #include "store/rows.h"
+
+/* Others wait behind a lookup: it does not wait long for a batch to end. */
+#define PATIENCE_MS 250
 
 /* Ids by shard. */
 typedef struct {
+    florin_store_t *store;
     florin_arena_t *arena;
     florin_statement_t statement;
     florin_shards_t shards;
@@ -22,8 +26,8 @@ static void add_lookup(florin_session_t *session, size_t shard, void *arg)
     florin_session_call(session, lookup->statement, &params);
 }
 
-static int look_up(florin_store_t *self, lookup_t *lookup, const florin_id_t *ids, size_t count,
-                   florin_error_t *error)
+static int sort_ids(florin_store_t *self, lookup_t *lookup, const florin_id_t *ids, size_t count,
+                    florin_error_t *error)
 {
     int result = florin_store_map(self, error);
     if (result != 0)
@@ -32,6 +36,7 @@ static int look_up(florin_store_t *self, lookup_t *lookup, const florin_id_t *id
         return florin_error_set(error, FLORIN_ERROR_TOO_LARGE, "at most %d ids in one call",
                                 FLORIN_EVENTS_MAX);
     florin_arena_reset(self->arena);
+    lookup->store = self;
     lookup->arena = self->arena;
     for (size_t i = 0; i < count; i++) {
         size_t shard = florin_store_shard_of(self, ids[i]);
@@ -42,22 +47,56 @@ static int look_up(florin_store_t *self, lookup_t *lookup, const florin_id_t *id
         lookup->ids[shard][lookup->counts[shard]++] = ids[i];
         lookup->shards |= florin_shards_of(shard);
     }
-    return florin_store_read(self, lookup->shards, add_lookup, lookup, error);
+    return 0;
 }
 
-static const PGresult *rows_of(const florin_store_t *self, florin_id_t id)
+static const PGresult *rows_of(const florin_store_t *self, florin_id_t id, size_t result)
 {
-    return florin_session_result(&self->shards[florin_store_shard_of(self, id)], 0);
+    return florin_session_result(&self->shards[florin_store_shard_of(self, id)], result);
+}
+
+/* A row names who locked or changed it after the version that was read: of what had written by
+ * then, nobody else concerns it. And an account that is not there may be one that it opens. */
+static bool concerns(const void *arg, size_t shard, uint64_t transaction)
+{
+    const lookup_t *lookup = arg;
+    const PGresult *rows =
+        florin_session_result(&lookup->store->shards[shard], FLORIN_MOMENT_RESULTS);
+    for (int i = 0; i < PQntuples(rows); i++)
+        if (florin_column_u32(rows, i, FLORIN_ACCOUNT_XMAX_COLUMN) == (uint32_t)transaction)
+            return true;
+    for (size_t i = 0; i < lookup->counts[shard]; i++)
+        if (florin_row_find(rows, lookup->ids[shard][i]) < 0)
+            return true;
+    return false;
+}
+
+/* One shard shows each batch whole anyway. */
+static int read_accounts(florin_store_t *self, lookup_t *lookup, size_t *rows,
+                         florin_error_t *error)
+{
+    const florin_moment_t moment = {.shards = lookup->shards,
+                                    .patience_ms = PATIENCE_MS,
+                                    .add = add_lookup,
+                                    .concerns = concerns,
+                                    .arg = lookup};
+    bool alone = (lookup->shards & (lookup->shards - 1)) == 0;
+    *rows = alone ? 0 : FLORIN_MOMENT_RESULTS;
+    return alone ? florin_store_read(self, lookup->shards, add_lookup, lookup, error)
+                 : florin_store_moment(self, &moment, error);
 }
 
 int florin_store_lookup_accounts(florin_store_t *self, const florin_id_t *ids, size_t ids_count,
                                  florin_account_t *accounts, size_t *found, florin_error_t *error)
 {
     lookup_t lookup = {.statement = FLORIN_SQL_ACCOUNTS};
+    size_t place = 0;
     *found = 0;
-    int result = look_up(self, &lookup, ids, ids_count, error);
+    int result = sort_ids(self, &lookup, ids, ids_count, error);
+    if (result == 0)
+        result = read_accounts(self, &lookup, &place, error);
     for (size_t i = 0; i < ids_count && result == 0; i++) {
-        const PGresult *rows = rows_of(self, ids[i]);
+        const PGresult *rows = rows_of(self, ids[i], place);
         int row = florin_row_find(rows, ids[i]);
         const char *why = row >= 0 ? florin_row_account(rows, row, &accounts[(*found)++]) : NULL;
         if (why)
@@ -71,9 +110,11 @@ int florin_store_lookup_transfers(florin_store_t *self, const florin_id_t *ids, 
 {
     lookup_t lookup = {.statement = FLORIN_SQL_TRANSFERS};
     *found = 0;
-    int result = look_up(self, &lookup, ids, ids_count, error);
+    int result = sort_ids(self, &lookup, ids, ids_count, error);
+    if (result == 0)
+        result = florin_store_read(self, lookup.shards, add_lookup, &lookup, error);
     for (size_t i = 0; i < ids_count && result == 0; i++) {
-        const PGresult *rows = rows_of(self, ids[i]);
+        const PGresult *rows = rows_of(self, ids[i], 0);
         int row = florin_row_find(rows, ids[i]);
         const char *why = row >= 0 ? florin_row_entry(rows, row, &entries[(*found)++]) : NULL;
         if (why)

@@ -71,12 +71,52 @@ static void add_snapshot(florin_session_t *session, size_t shard, void *arg)
     florin_session_call(session, FLORIN_SQL_SNAPSHOT, NULL);
 }
 
-/* What earlier reads have left, or else a round of its own. */
+/* Goes on from an earlier read as if it were a round before. False: there is none, or it is too
+ * old. */
+static bool look_earlier(take_t *self)
+{
+    florin_store_t *store = self->store;
+    const florin_earlier_t *earlier = &store->earlier;
+    florin_cut_t *cut = &self->cut;
+    bool good = (self->moment->shards & ~earlier->shards) == 0;
+    for (size_t i = 0; i < store->shards_count && good; i++) {
+        const florin_seen_t *before = &earlier->before[i], *seen = &store->seen[i];
+        good = !florin_shards_has(self->moment->shards, i) ||
+               (is_good(before, &store->shards[i]) && is_good(seen, &store->shards[i]) &&
+                copy(self, before->snapshot, before->size, &cut->before[i]) &&
+                copy(self, seen->snapshot, seen->size, &cut->previous[i]));
+    }
+    if (good) {
+        cut->asked = store->earlier.asked;
+        cut->asked_count = earlier->asked_count;
+        cut->rounds = 1;
+    }
+    return good;
+}
+
+/* The other way round. */
+static void leave(take_t *self)
+{
+    florin_store_t *store = self->store;
+    florin_earlier_t *earlier = &store->earlier;
+    const florin_cut_t *cut = &self->cut;
+    earlier->shards = cut->asked_count <= FLORIN_HELD_MAX ? self->moment->shards : 0;
+    earlier->asked_count = earlier->shards ? cut->asked_count : 0;
+    memcpy(earlier->asked, cut->asked, earlier->asked_count * sizeof *cut->asked);
+    for (size_t i = 0; i < store->shards_count; i++)
+        if (florin_shards_has(self->moment->shards, i))
+            florin_seen_take(&earlier->before[i], &store->shards[i], cut->before[i].bytes,
+                             cut->before[i].size);
+}
+
+/* A snapshot that earlier reads have left, or else a round of its own. */
 static int look_before(take_t *self, florin_error_t *error)
 {
     florin_store_t *store = self->store;
     florin_shards_t missing = 0;
     bool room = true;
+    if (look_earlier(self))
+        return 0;
     for (size_t i = 0; i < store->shards_count; i++) {
         const florin_seen_t *seen = &store->seen[i];
         if (!florin_shards_has(self->moment->shards, i))
@@ -241,28 +281,35 @@ static int await_end(take_t *self, const florin_crossing_t *doubt, florin_error_
     return 0;
 }
 
+static int go_on(take_t *self, florin_error_t *error)
+{
+    florin_id_t *asked =
+        florin_arena_calloc(self->store->arena, self->cut.prepared_count + 1, sizeof *asked);
+    if (!asked)
+        return no_memory(error);
+    florin_cut_go_on(&self->cut, asked);
+    return 0;
+}
+
 /* Rounds from one look before them on, until one shows each batch whole. */
 static int take(take_t *self, florin_error_t *error)
 {
+    florin_crossing_t doubt;
+    florin_cut_verdict_t verdict = FLORIN_CUT_UNKNOWN;
     int result = look_before(self, error);
-    while (result == 0) {
-        florin_crossing_t doubt;
+    while (result == 0 && verdict != FLORIN_CUT_WHOLE) {
         result = read_round(self, error);
         if (result != 0)
             return result;
-        florin_cut_verdict_t verdict = florin_cut_check(&self->cut, &doubt);
-        if (verdict == FLORIN_CUT_WHOLE)
-            return 0;
-        if (!self->moment->add)
+        verdict = florin_cut_check(&self->cut, &doubt);
+        result = go_on(self, error);
+        if (!self->moment->add && (verdict != FLORIN_CUT_WHOLE || result != 0))
             florin_store_moment_end(self->store, self->moment->shards);
-        florin_id_t *asked =
-            florin_arena_calloc(self->store->arena, self->cut.prepared_count + 1, sizeof *asked);
-        if (!asked)
-            return no_memory(error);
-        florin_cut_go_on(&self->cut, asked);
-        if (verdict == FLORIN_CUT_SPLIT)
+        if (verdict == FLORIN_CUT_SPLIT && result == 0)
             result = await_end(self, &doubt, error);
     }
+    if (result == 0)
+        leave(self);
     return result;
 }
 

@@ -173,19 +173,27 @@ static struct {
     uint64_t began, pace; /* one step of so many */
     phase_t phase[SHARDS];
     uint64_t snapshot_at[SHARDS];
-    unsigned wanted[SHARDS];         /* accounts */
-    uint64_t xmax[SHARDS][ACCOUNTS]; /* of their rows, as read */
-    uint8_t bytes[ROUNDS_MAX + 3][SHARDS][LOOK_BYTES];
+    unsigned wanted[SHARDS];                           /* accounts */
+    uint64_t xmax[SHARDS][ACCOUNTS];                   /* of their rows, as read */
+    uint8_t bytes[ROUNDS_MAX + 3][SHARDS][LOOK_BYTES]; /* of looks: one before, one a round */
     florin_crossing_t traces[LINES_MAX], prepared[LINES_MAX];
     florin_id_t asked[2][LINES_MAX];
     florin_cut_t cut;
 } reader;
 
-/* What an earlier read has left. */
-static struct {
+/* What earlier reads have left. */
+typedef struct {
     uint8_t bytes[LOOK_BYTES];
     size_t size;
-} seen[SHARDS];
+} left_t;
+
+static left_t seen[SHARDS];
+static struct {
+    florin_shards_t shards;
+    left_t before[SHARDS];
+    florin_id_t asked[LINES_MAX];
+    size_t asked_count;
+} earlier;
 
 static size_t rounds, wholes, splits, unknowns, needless;
 
@@ -238,6 +246,19 @@ static bool concerns(const void *arg, size_t shard, uint64_t transaction)
     return false;
 }
 
+static void give(florin_look_t *look, uint8_t bytes[LOOK_BYTES], const left_t *left)
+{
+    memcpy(bytes, left->bytes, left->size);
+    *look = (florin_look_t){bytes, left->size};
+}
+
+static void leave(left_t *left, const florin_look_t *look)
+{
+    memcpy(left->bytes, look->bytes, look->size);
+    left->size = look->size;
+}
+
+/* A new one, or one that goes on from an earlier one as from a round before. */
 static void begin_read(void)
 {
     memset(reader.snapshot_at, 0, sizeof reader.snapshot_at);
@@ -249,13 +270,21 @@ static void begin_read(void)
                                 .concerns = reader.of_rows ? concerns : NULL,
                                 .traces = reader.traces,
                                 .prepared = reader.prepared};
+    bool goes_on = (reader.cut.shards & ~earlier.shards) == 0 && draw(2);
+    if (goes_on) {
+        memcpy(reader.asked[0], earlier.asked, earlier.asked_count * sizeof earlier.asked[0]);
+        reader.cut.asked = reader.asked[0];
+        reader.cut.asked_count = earlier.asked_count;
+        reader.cut.rounds = 1;
+    }
     for (size_t i = 0; i < SHARDS; i++) {
         reader.wanted[i] = (unsigned)draw(1 << ACCOUNTS);
         reader.phase[i] = florin_shards_has(reader.cut.shards, i) ? LOOKS_BEFORE : DONE;
-        if (reader.phase[i] == DONE || seen[i].size == 0 || draw(2))
+        if (reader.phase[i] == DONE || (!goes_on && (seen[i].size == 0 || draw(2))))
             continue;
-        memcpy(reader.bytes[0][i], seen[i].bytes, seen[i].size);
-        reader.cut.before[i] = (florin_look_t){reader.bytes[0][i], seen[i].size};
+        give(&reader.cut.before[i], reader.bytes[0][i], goes_on ? &earlier.before[i] : &seen[i]);
+        if (goes_on)
+            give(&reader.cut.previous[i], reader.bytes[ROUNDS_MAX + 2][i], &seen[i]);
         reader.phase[i] = LOOKS_PREPARED;
     }
 }
@@ -336,12 +365,12 @@ static bool is_split(bool wanted_only)
     return false;
 }
 
-static bool comes_after(const batch_t *later, const batch_t *earlier)
+static bool comes_after(const batch_t *later, const batch_t *first)
 {
     for (size_t i = 0; i < SHARDS; i++)
-        if (later->on[i].state >= LOCKED && earlier->on[i].state == COMMITTED &&
-            later->on[i].accounts & earlier->on[i].accounts &&
-            earlier->on[i].committed_at < later->on[i].locked_at)
+        if (later->on[i].state >= LOCKED && first->on[i].state == COMMITTED &&
+            later->on[i].accounts & first->on[i].accounts &&
+            first->on[i].committed_at < later->on[i].locked_at)
             return true;
     return false;
 }
@@ -402,14 +431,17 @@ static void end_round(void)
     assert_true(cut->traces_count <= LINES_MAX && cut->prepared_count <= LINES_MAX);
     florin_cut_verdict_t verdict = florin_cut_check(cut, &doubt);
     hold_against(verdict);
+    reader.busy = verdict != FLORIN_CUT_WHOLE && cut->rounds + 1 < ROUNDS_MAX;
+    florin_cut_go_on(cut, reader.asked[(cut->rounds + 1) % 2]);
     for (size_t i = 0; i < SHARDS; i++)
         if (florin_shards_has(cut->shards, i)) {
-            memcpy(seen[i].bytes, cut->looks[i].bytes, cut->looks[i].size);
-            seen[i].size = cut->looks[i].size;
+            leave(&seen[i], &cut->looks[i]);
+            leave(&earlier.before[i], &cut->before[i]);
             reader.phase[i] = LOOKS_PREPARED;
         }
-    reader.busy = verdict != FLORIN_CUT_WHOLE && cut->rounds + 1 < ROUNDS_MAX;
-    florin_cut_go_on(cut, reader.asked[cut->rounds % 2]);
+    earlier.shards = cut->shards;
+    earlier.asked_count = cut->asked_count;
+    memcpy(earlier.asked, cut->asked, cut->asked_count * sizeof *cut->asked);
     cut->traces_count = cut->prepared_count = 0;
 }
 

@@ -131,6 +131,97 @@ static void never_shows_half_a_batch(void **state)
     forget_halves();
 }
 
+/* --------------------------------------------------------------------------- several accounts */
+
+static int look_up(const florin_id_t *ids, size_t count, int64_t *sum, florin_error_t *error)
+{
+    florin_account_t found[SHARDS + 1];
+    size_t found_count = 0;
+    *sum = 0;
+    int result = florin_store_lookup_accounts(store, ids, count, found, &found_count, error);
+    for (size_t i = 0; i < found_count; i++)
+        *sum += (int64_t)(found[i].balances.credits_posted - found[i].balances.debits_posted);
+    return result;
+}
+
+/* They add up to that, and nothing was waited for. */
+static void expect_lookup(const florin_id_t *ids, size_t count, int64_t expected)
+{
+    int64_t sum;
+    florin_error_t error = {0};
+    uint64_t began_ms = florin_clock_ms();
+    if (look_up(ids, count, &sum, &error) != 0)
+        fail_msg("%s", error.message);
+    assert_int_equal(sum, expected);
+    assert_in_range(florin_clock_ms() - began_ms, 0, SOON_MS / 5);
+}
+
+static void expect_conflict(const florin_id_t *ids, size_t count)
+{
+    int64_t sum;
+    florin_error_t error = {0};
+    assert_int_equal(look_up(ids, count, &sum, &error), FLORIN_ERROR_CONFLICT);
+    assert_non_null(strstr(error.message, batch_id));
+}
+
+/* Whether an earlier read has left anything for the next, and so how many rounds that takes, must
+ * not matter. */
+static void forget_reads(bool forgotten)
+{
+    if (forgotten)
+        nanosleep(&(struct timespec){.tv_nsec = 150000000}, NULL);
+}
+
+static void lookups_add_up(void **state)
+{
+    int64_t sum, first, second;
+    florin_error_t error = {0};
+    florin_id_t other = id_on(1, ++used);
+    (void)state;
+    assert_int_equal(try_open(store, ledger, account(other)), FLORIN_ACCOUNT_CREATED);
+    assert_int_equal(look_up(accounts, 2, &sum, &error), 0);
+    for (int forgotten = 0; forgotten < 2; forgotten++) {
+        assert_int_equal(look_up(&accounts[0], 1, &first, &error), 0);
+        assert_int_equal(look_up(&accounts[1], 1, &second, &error), 0);
+        prepare_half();
+        forget_reads(forgotten);
+        expect_lookup(accounts, 2, sum); /* undecided: nobody has seen it */
+        commit_at_home();
+        for (int i = 0; i < 2; i++) {
+            forget_reads(forgotten);
+            expect_conflict(accounts, 2);
+        }
+        forget_reads(forgotten);
+        expect_lookup((florin_id_t[]){accounts[0], other}, 2,
+                      first - 5);               /* what it lacks on shard 1 is not wanted */
+        expect_lookup(&accounts[1], 1, second); /* one shard is as it is */
+        end_half("COMMIT");
+        forget_reads(forgotten);
+        expect_lookup(accounts, 2, sum);
+        forget_halves();
+    }
+}
+
+/* An account that is not there may be one that the batch opens. */
+static void an_account_is_opened_with_its_batch(void **state)
+{
+    florin_id_t opened = id_on(1, ++used);
+    char sql[SQL_BYTES], id[FLORIN_ID_TEXT_BYTES];
+    (void)state;
+    florin_id_format_uuid(opened, id);
+    snprintf(sql, sizeof sql,
+             "BEGIN; INSERT INTO accounts SELECT '%s', user_data, 0, 0, 0, 0, 0, timestamp,"
+             " timestamp_last, ledger, code, 0 FROM accounts LIMIT 1;"
+             "PREPARE TRANSACTION 'florin:0:%s:1'",
+             id, batch_id);
+    servers_ask(servers_shard(1), sql);
+    commit_at_home();
+    expect_conflict((florin_id_t[]){accounts[0], opened}, 2);
+    end_half("COMMIT");
+    expect_lookup((florin_id_t[]){accounts[2], opened}, 2, 0);
+    forget_halves();
+}
+
 /* ---------------------------------------------------------------------------------- the traces */
 
 static const char *traces_on(size_t shard)
@@ -246,6 +337,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(waits_for_no_lock),
         cmocka_unit_test(never_shows_half_a_batch),
+        cmocka_unit_test(lookups_add_up),
+        cmocka_unit_test(an_account_is_opened_with_its_batch),
         cmocka_unit_test(batches_that_cross_leave_traces),
         cmocka_unit_test(ended_ones_are_forgotten),
     };
