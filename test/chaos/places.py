@@ -5,6 +5,7 @@ SLOT_BITS = 10
 
 ACCOUNTS = range(1, 31)  # of the clients that meet every fault
 BOUNDED = range(25, 31)  # whose debits must not exceed their credits
+CODE, VICTIMS_CODE = 1, 2  # in the chart of accounts: without a row, the victims' sums are not equal
 
 
 def home(account):
@@ -40,3 +41,7 @@ def set_aside():
 
 def bounded(number):
     return number in BOUNDED or number == bystanders(home(number))[2]
+
+
+def code(number):
+    return VICTIMS_CODE if number in victims(home(number)) else CODE

@@ -54,7 +54,7 @@ class ChaosTest(unittest.TestCase):
         self.run_whole(60, "old")
 
     def test_bystanders(self):
-        self.run_whole(25, "foreign-row,prepared-full,snapshot")
+        self.run_whole(30, "foreign-row,prepared-full,row")
 
 
 class ScheduleTest(unittest.TestCase):
