@@ -2,7 +2,9 @@
 fault. It asks at a steady pace, whatever happens, and writes down each request with its answer, when it was
 due, and when it was answered. A program of its own, so that no other client's work counts as its wait.
 
-usage: bystander.py SHARD SEED HISTORY CLUSTER_FOLDER ENDPOINT...     until its input ends"""
+usage: bystander.py SHARD SEED OVER_S HISTORY CLUSTER_FOLDER ENDPOINT...     until its input ends
+
+A hold of a second is over OVER_S after the answer to it, or earlier."""
 import json
 import pathlib
 import random
@@ -23,14 +25,13 @@ PACE_S = 0.03  # from one request to the next
 BEHIND_S = 1.0  # the backlog that it keeps after answers that were late
 PATIENCE_S = 8.0  # the books promise an answer earlier
 HOLD_S = 1
-OVER_S = HOLD_S + 0.2  # from the answer to a hold until its money is there again
 FUNDS = 1000
 NO_ANSWER = "no answer"
 
 
 class Bystander:
-    def __init__(self, shard, seed, history, folder, endpoints):
-        self.shard, self.endpoints = shard, endpoints
+    def __init__(self, shard, seed, over_s, history, folder, endpoints):
+        self.shard, self.over_s, self.endpoints = shard, over_s, endpoints
         self.random = random.Random(f"bystander {shard} {seed}")
         self.keys = wire.Keys(folder / "keys/operator.key", folder / "keys/broker.pub")
         self.history = open(history, "w", encoding="ascii")
@@ -115,7 +116,7 @@ class Bystander:
     def hold(self):
         """All of it."""
         held = self.pay(self.accounts[2], self.accounts[1], self.funds, PENDING, HOLD_S)
-        self.step, self.step_at = self.spend if held else self.look, time.monotonic() + OVER_S
+        self.step, self.step_at = self.spend if held else self.look, time.monotonic() + self.over_s
 
     def spend(self):
         self.pay(self.accounts[2], self.accounts[0], self.funds)
@@ -123,4 +124,5 @@ class Bystander:
 
 
 if __name__ == "__main__":
-    Bystander(int(sys.argv[1]), sys.argv[2], sys.argv[3], pathlib.Path(sys.argv[4]), sys.argv[5:]).run()
+    Bystander(int(sys.argv[1]), sys.argv[2], float(sys.argv[3]), sys.argv[4], pathlib.Path(sys.argv[5]),
+              sys.argv[6:]).run()

@@ -17,6 +17,8 @@ P99_OF_PEACE_MAX = 3
 P99_MS_MIN = 50  # no p99 below is too high: two busy cores do that by themselves
 SAMPLES_MIN = 200  # for a p99 to mean something
 STOP_S = 30
+LATE_S = 0.2  # from a hold's end until its money is there again, at most
+CLOCKS_S = 2.5  # between two clocks that are right: each by a quarter of store/clock_bound_ms
 GOOD = {"ok", "created"}
 PEACE = "peace"
 
@@ -29,9 +31,10 @@ class Bystanders:
 
     def __init__(self, victims, folder, seed):
         self.paths = [folder / f"bystander-{shard}.jsonl" for shard in range(places.SHARDS)]
+        over_s = bystander.HOLD_S + LATE_S + (CLOCKS_S if victims.clocks else 0)
         self.processes = [subprocess.Popen([
-            sys.executable, bystander.__file__, str(shard), str(seed), path, victims.dir, *victims.endpoints()],
-            stdin=subprocess.PIPE) for shard, path in enumerate(self.paths)]
+            sys.executable, bystander.__file__, str(shard), str(seed), str(over_s), path, victims.dir,
+            *victims.endpoints()], stdin=subprocess.PIPE) for shard, path in enumerate(self.paths)]
 
     def end(self):
         """What each of them did, as the clients' history has it."""
