@@ -70,6 +70,11 @@ struct florin_store {
     florin_id_t cluster;
     size_t shards_count;
     uint8_t slots[FLORIN_SLOTS];
+    uint64_t epochs[FLORIN_SHARDS_MAX]; /* of the databases that are the shards by this map */
+    uint64_t map_read_ms;
+    bool map_doubted; /* it may have changed: read it again */
+    bool map_wrong;   /* it has: a database says so */
+    florin_shards_t told_too_old;
     florin_session_t shards[FLORIN_SHARDS_MAX];
 
     /* By home shard: batches that every shard has committed. */
@@ -109,6 +114,13 @@ void florin_store_take_clock(florin_store_t *self, size_t shard, const PGresult 
 uint64_t florin_store_deadline(const florin_store_t *self);
 
 int florin_store_open_control(florin_store_t *self, florin_error_t *error) FLORIN_MUST_USE;
+/* Reads the map again when there is a reason, between rounds. When that fails, it stays as it is:
+ * what it is wrong about, the databases refuse. */
+void florin_store_follow_map(florin_store_t *self);
+/* A database is not, or not any more, the shard that the map takes it for. */
+int florin_store_moved(florin_store_t *self, size_t shard, florin_error_t *error);
+/* The schema lets newer programs alone write there; the log says so once. */
+int florin_store_too_old(florin_store_t *self, size_t shard, uint32_t from, florin_error_t *error);
 /* Opens a shard's session, and checks that it is the shard it should be. */
 int florin_store_open_shard(florin_store_t *self, size_t shard,
                             florin_error_t *error) FLORIN_MUST_USE;

@@ -66,10 +66,11 @@
 #define STATEMENT(id, kind, name, sql) [FLORIN_SQL_##id] = {FLORIN_STATEMENTS_##kind, name, sql}
 
 const florin_statement_text_t florin_statements[FLORIN_SQL_COUNT] = {
-    STATEMENT(MAP_CHECK, CONTROL, "map_check",
-              "SELECT (SELECT max(version) FROM schema_migrations), (SELECT id FROM cluster)"),
+    STATEMENT(
+        MAP_CHECK, CONTROL, "map_check",
+        "SELECT max(version), (SELECT id FROM cluster), max(reads_from) FROM schema_migrations"),
     STATEMENT(MAP_SHARDS, CONTROL, "map_shards",
-              "SELECT shard, conninfo FROM shards ORDER BY shard"),
+              "SELECT shard, conninfo, epoch FROM shards ORDER BY shard"),
     STATEMENT(MAP_SLOTS, CONTROL, "map_slots", "SELECT slot, shard FROM slots ORDER BY slot"),
     STATEMENT(RULES_LEDGERS, CONTROL, "rules_ledgers",
               "SELECT ledger, amount_max, review_above, window_s, window_count_max, window_sum_max"
@@ -79,8 +80,10 @@ const florin_statement_text_t florin_statements[FLORIN_SQL_COUNT] = {
 
     STATEMENT(IDENTITY, SHARD, "identity",
               "SELECT (SELECT max(version) FROM schema_migrations), i.cluster, i.shard,"
-              " current_setting('max_prepared_transactions')::integer, clock_timestamp()"
-              " FROM (VALUES (1)) one"
+              " current_setting('max_prepared_transactions')::integer, clock_timestamp(),"
+              " (SELECT max(reads_from) FROM schema_migrations),"
+              " (SELECT max(writes_from) FROM schema_migrations),"
+              " CASE WHEN NOT i.retired THEN i.epoch END FROM (VALUES (1)) one"
               " LEFT JOIN shard_identity i ON true"),
     STATEMENT(CLOCK, SHARD, "clock", "SELECT clock_timestamp()"),
     STATEMENT(ACCOUNTS, SHARD, "accounts",
@@ -136,8 +139,13 @@ const florin_statement_text_t florin_statements[FLORIN_SQL_COUNT] = {
               " (SELECT * FROM crossings WHERE own = active LIMIT 1) AS c UNION ALL"
               " SELECT * FROM crossings WHERE batch = ANY ($2::uuid[])) AS traces"),
 
+    /* Also a fence: whoever changes what the last two columns say locks shard_identity for itself
+     * first. So it waits for all batches that have read them, to their end, and whoever reads them
+     * waits for it: the server locks what a statement reads before it takes its snapshot. */
     STATEMENT(HOLD, SHARD, "hold",
-              "SELECT pg_advisory_xact_lock($1::bigint), pg_current_xact_id(), clock_timestamp()"),
+              "SELECT pg_advisory_xact_lock($1::bigint), pg_current_xact_id(), clock_timestamp(),"
+              " (SELECT epoch FROM shard_identity WHERE NOT retired),"
+              " (SELECT max(writes_from) FROM schema_migrations)"),
     /* A join, not = ANY: for each row that another batch changed while this one waited for it, the
      * server checks the row again, and would sort the whole array anew to do so. */
     STATEMENT(ACCOUNTS_LOCK, SHARD, "accounts_lock",

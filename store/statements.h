@@ -3,8 +3,8 @@
 #define FLORIN_STORE_STATEMENTS_H
 
 /* The newest file of sql/control and sql/shard: what this program was built for. */
-#define FLORIN_SCHEMA_CONTROL 1
-#define FLORIN_SCHEMA_SHARD   4
+#define FLORIN_SCHEMA_CONTROL 2
+#define FLORIN_SCHEMA_SHARD   5
 
 /* What a server calls a second row of the same key, and what a statement that writes calls it when
  * it wrote other rows than it was given. */

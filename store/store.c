@@ -6,11 +6,17 @@
 #include <string.h>
 
 #include "lib/clock.h"
+#include "lib/log.h"
 
 #define IDLE_LEAST_MS     1000
 #define EPOCH_2000_US     UINT64_C(946684800000000)
 #define CLOCKS_ASKED_MS   250
 #define CLOCKS_WATCHED_MS 1000
+/* The map is read again no sooner than so long after the last time: when a shard is away, and when
+ * its database says that the map is wrong. */
+#define MAP_AGAIN_MS       5000
+#define MAP_AGAIN_WRONG_MS 100
+#define MAP_GLANCE_MS      300
 
 int florin_store_new(const florin_store_options_t *options, florin_store_t **store,
                      florin_error_t *error)
@@ -77,14 +83,42 @@ uint64_t florin_store_deadline(const florin_store_t *self)
     return florin_clock_ms() + self->timeouts.statement_timeout_ms;
 }
 
-static int check_schema(const char *name, uint32_t found, uint32_t built_for, florin_error_t *error)
+/* `from`: the oldest programs that may read it. */
+static int check_schema(const char *name, uint32_t found, uint32_t from, uint32_t built_for,
+                        florin_error_t *error)
 {
-    if (found == built_for)
-        return 0;
-    return florin_error_set(error, FLORIN_ERROR_CONFIG,
-                            "%s: its schema is version %u and this program was built for %u; %s",
-                            name, found, built_for,
-                            found < built_for ? "run florin-admin migrate" : "update the program");
+    if (found < built_for)
+        return florin_error_set(error, FLORIN_ERROR_CONFIG,
+                                "%s: its schema is version %u and this program was built for %u; "
+                                "run florin-admin migrate",
+                                name, found, built_for);
+    if (from > built_for)
+        return florin_error_set(error, FLORIN_ERROR_CONFIG,
+                                "%s: its schema is version %u, which programs built for %u or "
+                                "later may read, and this one was built for %u; update the program",
+                                name, found, from, built_for);
+    return 0;
+}
+
+int florin_store_too_old(florin_store_t *self, size_t shard, uint32_t from, florin_error_t *error)
+{
+    florin_error_set(error, FLORIN_ERROR_CONFIG,
+                     "%s: programs built for schema %u or later may write there, and this one was "
+                     "built for %u; update the program",
+                     self->shards[shard].name, from, FLORIN_SCHEMA_SHARD);
+    if (!florin_shards_has(self->told_too_old, shard))
+        florin_log(FLORIN_LOG_ERROR, "too_old", "%s", error->message);
+    self->told_too_old |= florin_shards_of(shard);
+    return error->code;
+}
+
+int florin_store_moved(florin_store_t *self, size_t shard, florin_error_t *error)
+{
+    self->map_doubted = self->map_wrong = true;
+    return florin_error_set(error, FLORIN_ERROR_UNAVAILABLE,
+                            "%s: the database takes no batches: the shard has moved, or is being "
+                            "moved",
+                            self->shards[shard].name);
 }
 
 int florin_store_open_control(florin_store_t *self, florin_error_t *error)
@@ -102,18 +136,42 @@ static void tell_map(const florin_store_t *self)
     self->mapped(self->mapped_arg, &slots);
 }
 
+/* Takes a shard's database from the map. Its session goes on counting openings: what was seen by
+ * another one is worth nothing. */
+static int place_shard(florin_store_t *self, size_t shard, const char *conninfo, uint64_t epoch,
+                       florin_error_t *error)
+{
+    florin_session_t *session = &self->shards[shard];
+    uint64_t openings = session->openings;
+    char name[32];
+    if (self->epochs[shard] == epoch && strcmp(session->conninfo, conninfo) == 0)
+        return 0;
+    if (self->epochs[shard])
+        florin_log(FLORIN_LOG_INFO, "shard_moved", "%s has moved (epoch %llu to %llu)",
+                   session->name, (unsigned long long)self->epochs[shard],
+                   (unsigned long long)epoch);
+    snprintf(name, sizeof name, "shard %zu", shard);
+    florin_session_close(session);
+    int result = florin_session_init(session, name, conninfo, error);
+    florin_session_measure(session, self->metrics);
+    session->openings = openings;
+    self->epochs[shard] = result == 0 ? epoch : 0;
+    return result;
+}
+
 /* Takes the map from a round's results: check, shards, slots. */
 static int read_map(florin_store_t *self, florin_error_t *error)
 {
     const PGresult *check = florin_session_result(&self->control, 0);
     const PGresult *shards = florin_session_result(&self->control, 1);
     const PGresult *slots = florin_session_result(&self->control, 2);
-    int result =
-        check_schema("control", florin_column_u32(check, 0, 0), FLORIN_SCHEMA_CONTROL, error);
+    int result = check_schema("control", florin_column_u32(check, 0, 0),
+                              florin_column_u32(check, 0, 2), FLORIN_SCHEMA_CONTROL, error);
     if (result != 0)
         return result;
     size_t count = (size_t)PQntuples(shards);
-    if (count == 0 || count > FLORIN_SHARDS_MAX || PQntuples(slots) != FLORIN_SLOTS)
+    bool grown = self->shards_count > 0 && count != self->shards_count;
+    if (count == 0 || count > FLORIN_SHARDS_MAX || PQntuples(slots) != FLORIN_SLOTS || grown)
         return florin_error_set(error, FLORIN_ERROR_CONFIG,
                                 "control: names %zu shards and places %d of %d slots; run "
                                 "florin-admin shards set",
@@ -126,12 +184,9 @@ static int read_map(florin_store_t *self, florin_error_t *error)
                                     count);
         self->slots[i] = (uint8_t)shard;
     }
-    for (size_t i = 0; i < count && result == 0; i++) {
-        char name[32];
-        snprintf(name, sizeof name, "shard %zu", i);
-        result = florin_session_init(&self->shards[i], name, PQgetvalue(shards, (int)i, 1), error);
-        florin_session_measure(&self->shards[i], self->metrics);
-    }
+    for (size_t i = 0; i < count && result == 0; i++)
+        result = place_shard(self, i, PQgetvalue(shards, (int)i, 1),
+                             florin_column_u64(shards, (int)i, 2), error);
     if (result != 0)
         return result;
     self->cluster = florin_column_id(check, 0, 1);
@@ -149,10 +204,8 @@ static uint32_t idle_timeout_ms(const florin_store_t *self)
     return locks_ms + (fence_ms > IDLE_LEAST_MS ? fence_ms : IDLE_LEAST_MS);
 }
 
-int florin_store_map(florin_store_t *self, florin_error_t *error)
+static int load_map(florin_store_t *self, uint64_t deadline_ms, florin_error_t *error)
 {
-    if (self->shards_count > 0)
-        return 0;
     int result = florin_store_open_control(self, error);
     if (result != 0)
         return result;
@@ -161,12 +214,42 @@ int florin_store_map(florin_store_t *self, florin_error_t *error)
     florin_session_call(&self->control, FLORIN_SQL_MAP_SHARDS, NULL);
     florin_session_call(&self->control, FLORIN_SQL_MAP_SLOTS, NULL);
     florin_session_sync(&self->control);
-    result = florin_session_finish(&self->control, florin_store_deadline(self), error);
+    result = florin_session_finish(&self->control, deadline_ms, error);
     if (result == 0)
         result = read_map(self, error);
+    self->map_read_ms = florin_clock_ms();
     florin_session_close(&self->control); /* there may be many stores, and all need it but once */
     self->timeouts.idle_timeout_ms = idle_timeout_ms(self);
     return result;
+}
+
+int florin_store_map(florin_store_t *self, florin_error_t *error)
+{
+    if (self->shards_count == 0)
+        return load_map(self, florin_store_deadline(self), error);
+    florin_store_follow_map(self);
+    return 0;
+}
+
+/* A suspicion alone keeps nobody waiting for a control database that is away, too. */
+void florin_store_follow_map(florin_store_t *self)
+{
+    uint64_t now_ms = florin_clock_ms();
+    florin_error_t error;
+    if (!self->map_doubted ||
+        now_ms - self->map_read_ms < (self->map_wrong ? MAP_AGAIN_WRONG_MS : MAP_AGAIN_MS))
+        return;
+    if (!self->map_wrong && !self->control.silent) {
+        self->control.silent = true;
+        florin_error_set(&self->control.error, FLORIN_ERROR_UNAVAILABLE,
+                         "control: not connected yet");
+    }
+    if (load_map(self, self->map_wrong ? florin_store_deadline(self) : now_ms + MAP_GLANCE_MS,
+                 &error) == 0)
+        self->map_doubted = self->map_wrong = false;
+    else if (error.code == FLORIN_ERROR_CONFIG)
+        florin_log(FLORIN_LOG_ERROR, "map", "%s; the map as it was stays", error.message);
+    self->map_read_ms = florin_clock_ms();
 }
 
 /* Is this database the shard that the map takes it for? */
@@ -174,8 +257,8 @@ static int check_identity(florin_store_t *self, size_t shard, florin_error_t *er
 {
     florin_session_t *session = &self->shards[shard];
     const PGresult *row = florin_session_result(session, 0);
-    int result =
-        check_schema(session->name, florin_column_u32(row, 0, 0), FLORIN_SCHEMA_SHARD, error);
+    int result = check_schema(session->name, florin_column_u32(row, 0, 0),
+                              florin_column_u32(row, 0, 5), FLORIN_SCHEMA_SHARD, error);
     if (result != 0)
         return result;
     if (PQgetisnull(row, 0, 1))
@@ -195,6 +278,10 @@ static int check_identity(florin_store_t *self, size_t shard, florin_error_t *er
                                 "%s: set max_prepared_transactions there, 2 for each worker "
                                 "or more",
                                 session->name);
+    if (PQgetisnull(row, 0, 7) || florin_column_u64(row, 0, 7) != self->epochs[shard])
+        return florin_store_moved(self, shard, error);
+    if (florin_column_u32(row, 0, 6) > FLORIN_SCHEMA_SHARD) /* it may read there */
+        (void)florin_store_too_old(self, shard, florin_column_u32(row, 0, 6), &(florin_error_t){0});
     return 0;
 }
 
@@ -204,8 +291,10 @@ int florin_store_open_shard(florin_store_t *self, size_t shard, florin_error_t *
     if (session->pg)
         return 0;
     int result = florin_session_open(session, FLORIN_STATEMENTS_SHARD, &self->timeouts, error);
-    if (result != 0)
+    if (result != 0) {
+        self->map_doubted = true; /* is it somewhere else now? */
         return result;
+    }
     uint64_t sent_ns = florin_clock_boot_ns();
     florin_session_begin(session);
     florin_session_call(session, FLORIN_SQL_IDENTITY, NULL);
@@ -368,7 +457,11 @@ int florin_store_read(florin_store_t *self, florin_shards_t shards, florin_store
 {
     florin_shards_t missing = shards;
     for (unsigned tries = 0; tries < 2 && missing; tries++) {
+        if (missing == shards) /* else a part has its results already */
+            florin_store_follow_map(self);
         int result = open_shards(self, missing, error);
+        if (result != 0 && self->map_wrong && tries == 0)
+            continue;
         if (result != 0)
             return result;
         missing &= ~florin_store_round(self, missing, add, arg, florin_store_deadline(self));

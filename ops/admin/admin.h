@@ -15,7 +15,7 @@ typedef struct {
     const char *window, *count;              /* numbers */
     const char *older_than, *timeout, *wait; /* seconds */
     const char *show;                        /* a number */
-    bool json;
+    bool json, old_is_gone;
     char **words; /* what follows the command's own words */
     size_t words_count;
 } admin_arguments_t;
@@ -25,6 +25,8 @@ int admin_migrate(const admin_arguments_t *arguments);
 int admin_migrate_shard(const admin_arguments_t *arguments);
 int admin_shards_set(const admin_arguments_t *arguments);
 int admin_shards_show(const admin_arguments_t *arguments);
+int admin_shards_retire(const admin_arguments_t *arguments);
+int admin_shards_move(const admin_arguments_t *arguments);
 int admin_risk_set(const admin_arguments_t *arguments);
 int admin_risk_unset(const admin_arguments_t *arguments);
 int admin_risk_block(const admin_arguments_t *arguments);

@@ -44,18 +44,25 @@ static int need_sql(const admin_arguments_t *arguments)
     return arguments->sql ? ADMIN_DONE : ADMIN_USAGE;
 }
 
+static int read_wait(const admin_arguments_t *arguments, uint32_t *wait_ms, florin_error_t *error)
+{
+    uint32_t wait_s = FLORIN_MIGRATE_WAIT_MS / 1000;
+    int result = admin_number(arguments->wait, "--wait", 0, &wait_s, error);
+    if (result == 0 && wait_s > 3600)
+        result = florin_error_set(error, FLORIN_ERROR_INVALID, "--wait: at most 3600");
+    *wait_ms = wait_s * 1000;
+    return result;
+}
+
 /* One database, and a line that says what was done. */
 static int migrate(const admin_arguments_t *arguments, const char *name, const char *conninfo,
                    const char *kind, florin_error_t *error)
 {
     size_t applied;
-    uint32_t wait_s = FLORIN_MIGRATE_WAIT_MS / 1000;
-    int result = admin_number(arguments->wait, "--wait", 0, &wait_s, error);
-    if (result == 0 && wait_s > 3600)
-        result = florin_error_set(error, FLORIN_ERROR_INVALID, "--wait: at most 3600");
+    uint32_t wait_ms;
+    int result = read_wait(arguments, &wait_ms, error);
     if (result == 0)
-        result =
-            florin_admin_migrate(conninfo, arguments->sql, kind, wait_s * 1000, &applied, error);
+        result = florin_admin_migrate(conninfo, arguments->sql, kind, wait_ms, &applied, error);
     if (result != 0)
         return result;
     if (applied > 0)
@@ -122,6 +129,40 @@ int admin_shards_show(const admin_arguments_t *arguments)
         printf("no shards are named yet\n");
     florin_admin_shards_free(&shards, count);
     return ADMIN_DONE;
+}
+
+/* The shard that the command's first word names, and --wait. */
+static int read_shard(const admin_arguments_t *arguments, uint32_t *shard, uint32_t *wait_ms,
+                      florin_error_t *error)
+{
+    int result = admin_number(arguments->words[0], "SHARD", 0, shard, error);
+    return result == 0 ? read_wait(arguments, wait_ms, error) : result;
+}
+
+int admin_shards_retire(const admin_arguments_t *arguments)
+{
+    florin_error_t error = {0};
+    uint32_t shard, wait_ms;
+    int result = read_shard(arguments, &shard, &wait_ms, &error);
+    if (result == 0)
+        result = florin_admin_shards_retire(arguments->control, shard, wait_ms, &error);
+    if (result != 0)
+        return admin_fail(&error);
+    printf("shard %u takes no batches any more: copy its database, or promote its standby, then "
+           "florin-admin shards move\n",
+           shard);
+    return ADMIN_DONE;
+}
+
+int admin_shards_move(const admin_arguments_t *arguments)
+{
+    florin_error_t error = {0};
+    uint32_t shard, wait_ms;
+    int result = read_shard(arguments, &shard, &wait_ms, &error);
+    if (result == 0)
+        result = florin_admin_shards_move(arguments->control, shard, arguments->words[1],
+                                          arguments->old_is_gone, wait_ms, &error);
+    return result == 0 ? admin_shards_show(arguments) : admin_fail(&error);
 }
 
 int admin_resolve(const admin_arguments_t *arguments)

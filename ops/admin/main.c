@@ -17,7 +17,8 @@ enum {
     OPTION_OLDER_THAN,
     OPTION_TIMEOUT,
     OPTION_SHOW,
-    OPTION_WAIT
+    OPTION_WAIT,
+    OPTION_OLD_IS_GONE
 };
 
 static const struct argp_option options[] = {
@@ -25,7 +26,9 @@ static const struct argp_option options[] = {
     {"config", 'f', "FILE", 0, "a configuration file whose store/control says it instead", 1},
     {"sql", 's', "FOLDER", 0, "migrate: the folder that holds control/ and shard/", 2},
     {"wait", OPTION_WAIT, "SECONDS", 0,
-     "migrate: give way for so long to whoever keeps a table locked [60]", 2},
+     "migrate, shards: give way for so long to whoever keeps a table locked [60]", 2},
+    {"old-is-gone", OPTION_OLD_IS_GONE, 0, 0,
+     "shards move: nobody will ever reach the shard's database again", 2},
     {"max", OPTION_MAX, "AMOUNT", 0, "risk set: decline a transfer above it", 3},
     {"review-above", OPTION_REVIEW_ABOVE, "AMOUNT", 0, "risk set: review a transfer above it", 3},
     {"window", OPTION_WINDOW, "SECONDS", 0, "risk set: length of the rolling window", 3},
@@ -42,6 +45,8 @@ static const char usage_words[] = "migrate --sql FOLDER\n"
                                   "migrate-shard --sql FOLDER CONNINFO\n"
                                   "shards set CONNINFO...\n"
                                   "shards show\n"
+                                  "shards retire SHARD\n"
+                                  "shards move SHARD CONNINFO\n"
                                   "risk set CURRENCY LIMIT...\n"
                                   "risk unset CURRENCY\n"
                                   "risk block|allow|free ACCOUNT\n"
@@ -58,6 +63,10 @@ static const char help[] =
     "  migrate-shard  bring one shard, not named yet, to the newest schema\n"
     "  shards set     name the shards, once: the first is shard 0\n"
     "  shards show    show them, with the slots they hold\n"
+    "  shards retire  end the writing in a shard's database, before it is copied\n"
+    "                 or its standby promoted\n"
+    "  shards move    give a shard that copy, or its own database by another\n"
+    "                 connection string\n"
     "  risk set       give a currency its limits; those left out are taken away\n"
     "  risk unset     take them all away\n"
     "  risk block     refuse all transfers from and to an account\n"
@@ -88,6 +97,8 @@ static const command_t commands[] = {
     {"migrate-shard", NULL, 1, 1, false, admin_migrate_shard},
     {"shards", "set", 1, FLORIN_SHARDS_MAX, true, admin_shards_set},
     {"shards", "show", 0, 0, true, admin_shards_show},
+    {"shards", "retire", 1, 1, true, admin_shards_retire},
+    {"shards", "move", 2, 2, true, admin_shards_move},
     {"risk", "set", 1, 1, true, admin_risk_set},
     {"risk", "unset", 1, 1, true, admin_risk_unset},
     {"risk", "block", 1, 1, true, admin_risk_block},
@@ -145,6 +156,9 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
         return 0;
     case OPTION_SHOW:
         arguments->show = value;
+        return 0;
+    case OPTION_OLD_IS_GONE:
+        arguments->old_is_gone = true;
         return 0;
     case OPTION_WAIT:
         arguments->wait = value;

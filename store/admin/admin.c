@@ -44,6 +44,15 @@ static int command(florin_session_t *session, const char *sql, florin_error_t *e
     return florin_session_finish(session, deadline(), error);
 }
 
+/* Begins a transaction that may change the map, alone. */
+static int lock_map(florin_session_t *session, florin_error_t *error)
+{
+    int result = command(session, "BEGIN", error);
+    if (result == 0)
+        result = command(session, "SET LOCAL florin.admin = 'on'", error);
+    return result == 0 ? command(session, "LOCK TABLE shards IN EXCLUSIVE MODE", error) : result;
+}
+
 static int open_control(florin_session_t *session, const char *control, florin_error_t *error)
 {
     int result = florin_session_init(session, "control", control, error);
@@ -259,9 +268,7 @@ static int add_shards(florin_session_t *session, florin_arena_t *arena,
 static int set_list(florin_session_t *session, florin_arena_t *arena, const char *const *conninfos,
                     size_t count, list_t *list, florin_error_t *error)
 {
-    int result = command(session, "BEGIN", error);
-    if (result == 0)
-        result = command(session, "LOCK TABLE shards IN EXCLUSIVE MODE", error);
+    int result = lock_map(session, error);
     if (result == 0)
         result = read_list(session, list, error);
     if (result == 0 && list->count == 0) {

@@ -38,6 +38,18 @@ void florin_admin_shards_free(florin_shard_t **shards, size_t count);
 int florin_admin_shards_claim(const char *control, size_t *claimed,
                               florin_error_t *error) FLORIN_MUST_USE;
 
+/* Ends the writing in a shard's database for good, before it is copied or its standby promoted:
+ * waits for the batches under way, as patient as a migration. What was retired before stays so. */
+int florin_admin_shards_retire(const char *control, size_t shard, uint32_t wait_ms,
+                               florin_error_t *error) FLORIN_MUST_USE;
+
+/* Gives a shard another database, or the same one by another connection string. Refused unless it
+ * has all that the shard's database has, which is retired first. When that one cannot be reached,
+ * `old_is_gone` says that it never will be again by anybody, and that the new one has all of it. */
+int florin_admin_shards_move(const char *control, size_t shard, const char *conninfo,
+                             bool old_is_gone, uint32_t wait_ms,
+                             florin_error_t *error) FLORIN_MUST_USE;
+
 /* Sets, or with all maxima 0 takes away, a currency's rule; blocks, allows or frees an account. */
 int florin_admin_ledger_rule_set(const char *control, const florin_ledger_rule_t *rule,
                                  florin_error_t *error) FLORIN_MUST_USE;

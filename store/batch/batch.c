@@ -68,6 +68,7 @@ static florin_step_t try_once(florin_plan_t *self, florin_overdue_t *overdue, si
     self->touched = self->writers = 0;
     self->sides = NULL;
     randombytes_buf(&self->id, sizeof self->id);
+    florin_store_follow_map(self->store);
     florin_step_t step = florin_batch_read(self, overdue, overdue_count);
     FLORIN_FAILPOINT("store_locked");
     if (step == FLORIN_STEP_DONE) {

@@ -114,10 +114,32 @@ static bool open_sessions(florin_plan_t *self)
         if (!florin_shards_has(self->touched, i) ||
             florin_store_open_shard(self->store, i, &error) == 0)
             continue;
-        florin_plan_fail(self, florin_shards_of(i), &error);
+        if (self->store->map_wrong)
+            florin_plan_moved(self, i, &error);
+        else
+            florin_plan_fail(self, florin_shards_of(i), &error);
         all = false;
     }
     return all;
+}
+
+/* Whether the database is the shard that the map takes it for, and lets this program write. It
+ * stays so until this transaction ends. */
+static bool fence_holds(florin_plan_t *self, size_t shard)
+{
+    const PGresult *row = florin_session_result(&self->store->shards[shard], 1);
+    uint32_t writes_from = florin_column_u32(row, 0, 4);
+    florin_error_t error;
+    if (!self->dry && writes_from > FLORIN_SCHEMA_SHARD) {
+        (void)florin_store_too_old(self->store, shard, writes_from, &error);
+        florin_plan_fail(self, florin_shards_of(shard), &error);
+        return false;
+    }
+    if (!PQgetisnull(row, 0, 3) && florin_column_u64(row, 0, 3) == self->store->epochs[shard])
+        return true;
+    (void)florin_store_moved(self->store, shard, &error);
+    florin_plan_moved(self, shard, &error);
+    return false;
 }
 
 static bool looks_for_overdue(const florin_plan_t *self)
@@ -384,7 +406,7 @@ florin_step_t florin_batch_read(florin_plan_t *self, florin_overdue_t *overdue,
         self->parts[i].received_ns = florin_clock_boot_ns();
         if (self->store->shards[i].fault == FLORIN_FAULT_CONFLICT)
             florin_batch_lock_failed(self, i);
-        if (florin_plan_faults(self, florin_shards_of(i), true))
+        if (florin_plan_faults(self, florin_shards_of(i), true) || !fence_holds(self, i))
             return FLORIN_STEP_AGAIN;
     }
     const PGresult *found[FLORIN_SHARDS_MAX] = {NULL};

@@ -106,6 +106,14 @@ static void take_refusal(florin_plan_t *self, size_t shard)
     }
 }
 
+void florin_plan_moved(florin_plan_t *self, size_t shard, const florin_error_t *error)
+{
+    if (florin_shards_has(self->moved, shard))
+        florin_plan_fail(self, florin_shards_of(shard), error);
+    self->moved |= florin_shards_of(shard);
+    self->conflict = *error;
+}
+
 bool florin_plan_faults(florin_plan_t *self, florin_shards_t shards, bool reading)
 {
     bool any = false;

@@ -99,6 +99,7 @@ struct florin_plan {
     florin_part_t parts[FLORIN_SHARDS_MAX];
     florin_sides_t *sides; /* of each transfer, with what is known of what it posts or voids */
 
+    florin_shards_t moved;    /* their databases said that the map is wrong; forgiven once */
     florin_shards_t reopened; /* lost before they were written to; each is forgiven once */
     florin_error_t conflict;  /* the latest */
     /* Of the try: a server refused what several requests brought, or had a row that should not have
@@ -141,6 +142,10 @@ void florin_plan_each(florin_plan_t *self, florin_visit_fn *visit, void *arg);
 
 /* Fails the requests that touch one of these shards. */
 void florin_plan_fail(florin_plan_t *self, florin_shards_t shards, const florin_error_t *error);
+
+/* A shard's database says that the map is wrong: the next try reads it again; or when that was done
+ * before, in vain, fails the requests that touch it. */
+void florin_plan_moved(florin_plan_t *self, size_t shard, const florin_error_t *error);
 
 /* After a wait: takes the faults of these shards, fails the requests that cannot go on. `reading`:
  * nothing was written yet, so that a lost session is tried once more. Returns whether there was

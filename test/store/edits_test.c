@@ -63,8 +63,9 @@ static edit_t edits[] = {
     {"a rule", 1, NULL, "CREATE RULE odd AS ON DELETE TO decisions DO INSTEAD NOTHING",
      "DROP RULE odd ON decisions", "schema", "rule decisions.odd", 1, "is not of the schema"},
     /* The map. */
-    {"an empty slot moved", CONTROL, NULL, "UPDATE slots SET shard = 1 WHERE slot = 999",
-     "UPDATE slots SET shard = 0 WHERE slot = 999", "slots", "slot 999", 0,
+    {"an empty slot moved", CONTROL, NULL,
+     "SET florin.admin = 'on'; UPDATE slots SET shard = 1 WHERE slot = 999",
+     "SET florin.admin = 'on'; UPDATE slots SET shard = 0 WHERE slot = 999", "slots", "slot 999", 0,
      "is claimed here, and the map has it on shard 1"},
     {"a claim taken away", 0, NULL, "DELETE FROM shard_slots WHERE slot = 999",
      "INSERT INTO shard_slots VALUES (999)", "slots", "slot 999", 0, "not claimed here"},

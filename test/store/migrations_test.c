@@ -69,6 +69,8 @@ static void check_files(const char *kind, unsigned founding)
     assert_int_equal(florin_migrations_read(&files, "sql", kind, &error), 0);
     for (size_t i = 0; i < files.count; i++) {
         const florin_migration_t *file = &files.files[i];
+        if (file->version > founding && !strstr(file->sql, "-- florin: reads"))
+            fail_msg("%s: must say '-- florin: reads N, writes M' at its head", file->name);
         if (file->concurrently) {
             run_each(file->sql);
             run_each(file->sql); /* as after a try that failed at its end */

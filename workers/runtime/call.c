@@ -66,6 +66,11 @@ void florin_call_fail_error(florin_call_t *call, florin_arena_t *arena, const fl
         fail_quietly(call, arena, FLORIN__V1__STATUS__STATUS_UNAVAILABLE, error,
                      "another transaction keeps what this one needs; ask again with the same ids");
         break;
+    case FLORIN_ERROR_CONFIG:
+        fail_quietly(call, arena, FLORIN__V1__STATUS__STATUS_UNAVAILABLE, error,
+                     "this worker does not fit the databases, and others may; ask again with the "
+                     "same ids");
+        break;
     case FLORIN_ERROR_ASIDE:
         fail_quietly(call, arena, FLORIN__V1__STATUS__STATUS_UNAVAILABLE, error, error->message);
         break;
