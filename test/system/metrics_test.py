@@ -23,9 +23,10 @@ class MetricsTest(SystemTest):
         return {labels["instance"] for labels, _ in self.cluster.metrics_targets()}
 
     def workers(self, pool, series):
-        """The sum over the pool's workers."""
-        return sum(self.cluster.scrape(name).get(series, 0) for name in self.targets()
-                   if name.startswith(pool))
+        """The sum over the pool's workers, and over the labels of a series that is named without them."""
+        return sum(value for name in self.targets() if name.startswith(pool)
+                   for found, value in self.cluster.scrape(name).items()
+                   if found == series or found.startswith(series + "{"))
 
     def wait_for(self, name, series, value, seconds=20):
         wait_for(f"{name}: {series} to be {value}",

@@ -24,28 +24,35 @@ static size_t job_bytes(const florin_job_t *job)
     return job->body.size + job->context.size + job->token.size;
 }
 
-/* Whether no worker can have begun it: not even this one, in a session that was lost. */
-static bool is_new(const florin_job_t *job)
+/* What of a request's context the dialog needs. No worker can have begun a first attempt: not even
+ * this one, in a session that was lost. */
+static void read_context(florin_job_t *job)
 {
-    Florin__V1__RequestContext *context =
-        florin__v1__request_context__unpack(NULL, job->context.size, job->context.data);
-    bool first = context && context->attempt == 1;
-    if (context)
-        florin__v1__request_context__free_unpacked(context, NULL);
-    return first;
+    enum { TTL_MS = 2, ATTEMPT = 3 }; /* the fields' numbers (florin.proto) */
+    florin_wire_t context = {job->context.data, job->context.data + job->context.size};
+    florin_wire_field_t field;
+    while (florin_wire_next(&context, &field)) {
+        if (field.number == TTL_MS && (uint32_t)field.value > 0)
+            job->deadline_ms = job->arrived_ms + (uint32_t)field.value;
+        if (field.number == ATTEMPT)
+            job->first = field.value == 1;
+    }
 }
 
-/* Answers a request that this worker has no room for. */
+/* Answers a request that this worker has not begun, and will not. */
 static void refuse(dialog_t *self, florin_job_t *job, uint64_t now_ms)
 {
     static char busy[] = "this worker holds as much as it takes; try again after a pause",
                 begun[] = "this worker holds as much as it takes, and another may have begun this "
-                          "request; ask again with the same ids";
+                          "request; ask again with the same ids",
+                late[] = "not begun: it waited longer for its turn than it had to live";
     Florin__V1__Reply reply = FLORIN__V1__REPLY__INIT;
-    bool new = is_new(job);
-    reply.status = new ? FLORIN__V1__STATUS__STATUS_BUSY : FLORIN__V1__STATUS__STATUS_UNAVAILABLE;
+    bool expired = job->deadline_ms != 0 && now_ms >= job->deadline_ms;
+    reply.status = expired      ? FLORIN__V1__STATUS__STATUS_EXPIRED
+                   : job->first ? FLORIN__V1__STATUS__STATUS_BUSY
+                                : FLORIN__V1__STATUS__STATUS_UNAVAILABLE;
     florin_metric_add(self->options->metrics->answers[reply.status], 1);
-    reply.message = new ? busy : begun;
+    reply.message = expired ? late : job->first ? busy : begun;
     size_t bytes = florin__v1__reply__get_packed_size(&reply);
     if (zmq_msg_init_size(&job->reply, bytes) == 0) {
         florin__v1__reply__pack(&reply, zmq_msg_data(&job->reply));
@@ -60,27 +67,42 @@ static bool has_room(const dialog_t *self, const florin_job_t *job)
            self->held_bytes + job_bytes(job) <= FLORIN_WORKER_HELD_BYTES_MAX;
 }
 
+static void hold(dialog_t *self, const florin_job_t *job)
+{
+    self->held[job->link]++;
+    self->held_count++;
+    self->held_bytes += job_bytes(job);
+}
+
+static void let_go(dialog_t *self, const florin_job_t *job)
+{
+    self->held[job->link]--;
+    self->held_count--;
+    self->held_bytes -= job_bytes(job);
+}
+
 /* Hands the jobs over to their lanes, but for those that there is no room for. */
 static void hand_over(dialog_t *self, florin_jobs_t *jobs, uint64_t now_ms)
 {
     florin_lanes_t *lanes = self->options->lanes;
-    florin_jobs_t taken[FLORIN_LANES_MAX] = {{NULL, NULL}};
+    florin_jobs_t taken[FLORIN_LANES_MAX] = {{NULL, NULL}}, refused = {NULL, NULL};
     florin_job_t *job;
     if (!jobs->first)
         return;
     while ((job = florin_jobs_take(jobs))) {
+        read_context(job);
         if (!has_room(self, job)) {
-            refuse(self, job, now_ms);
+            florin_jobs_add(&refused, job);
             continue;
         }
-        self->held[job->link]++;
-        self->held_count++;
-        self->held_bytes += job_bytes(job);
+        hold(self, job);
         florin_jobs_add(&taken[florin_lanes_choose(lanes, job->body)], job);
     }
     for (size_t i = 0; i < lanes->count; i++)
         if (taken[i].first)
             florin_lane_put(lanes->lanes[i], taken[i].first);
+    while ((job = florin_jobs_take(&refused)))
+        refuse(self, job, now_ms);
 }
 
 static void receive_requests(dialog_t *self, florin_link_t *link, uint64_t now_ms)
@@ -97,15 +119,30 @@ static void send_replies(dialog_t *self, uint64_t now_ms)
     while ((jobs = florin_inbox_take(self->options->answered)).first) {
         florin_job_t *job;
         while ((job = florin_jobs_take(&jobs))) {
-            self->held[job->link]--;
-            self->held_count--;
-            self->held_bytes -= job_bytes(job);
+            let_go(self, job);
             florin_link_reply(&self->links[job->link], job, now_ms);
             florin_job_destroy(&job);
         }
     }
     for (size_t i = 0; i < self->options->endpoints_count; i++)
         florin_link_flush(&self->links[i], now_ms);
+}
+
+/* Refuses what waits in lanes that may not keep it. */
+static void relieve_lanes(dialog_t *self, uint64_t now_ms)
+{
+    const florin_lanes_t *lanes = self->options->lanes;
+    size_t held = 0; /* of the credit of one broker */
+    for (size_t i = 0; i < self->options->endpoints_count; i++)
+        held = self->held[i] > held ? self->held[i] : held;
+    for (size_t i = 0; i < lanes->count; i++) {
+        florin_jobs_t back = florin_lane_relieve(lanes->lanes[i], held, now_ms);
+        florin_job_t *job;
+        while ((job = florin_jobs_take(&back))) {
+            let_go(self, job);
+            refuse(self, job, now_ms);
+        }
+    }
 }
 
 static void begin_drain(dialog_t *self, uint64_t now_ms)
@@ -174,10 +211,12 @@ static void measure(const dialog_t *self)
 static uint64_t turn(dialog_t *self)
 {
     uint64_t now_ms = florin_clock_ms(), due_ms = now_ms + self->options->link.heartbeat_ms;
+    for (size_t i = 0; i < self->options->endpoints_count; i++)
+        receive_requests(self, &self->links[i], now_ms);
+    relieve_lanes(self, now_ms);
     send_replies(self, now_ms);
     follow_clocks(self, now_ms);
     for (size_t i = 0; i < self->options->endpoints_count; i++) {
-        receive_requests(self, &self->links[i], now_ms);
         uint64_t link_ms = florin_link_turn(&self->links[i], now_ms);
         due_ms = link_ms < due_ms ? link_ms : due_ms;
     }

@@ -31,7 +31,7 @@ static void ring(florin_inbox_t *self)
 void florin_inbox_put(florin_inbox_t *self, florin_job_t *jobs)
 {
     (void)pthread_mutex_lock(&self->lock);
-    florin_jobs_add(&self->jobs, jobs);
+    self->count += florin_jobs_add(&self->jobs, jobs);
     if (self->wanted)
         ring(self);
     (void)pthread_mutex_unlock(&self->lock);
@@ -45,12 +45,39 @@ void florin_inbox_close(florin_inbox_t *self)
     (void)pthread_mutex_unlock(&self->lock);
 }
 
+size_t florin_inbox_count(florin_inbox_t *self)
+{
+    (void)pthread_mutex_lock(&self->lock);
+    size_t count = self->count;
+    (void)pthread_mutex_unlock(&self->lock);
+    return count;
+}
+
+florin_jobs_t florin_inbox_withdraw(florin_inbox_t *self, size_t most, uint64_t now_ms)
+{
+    florin_jobs_t kept = {NULL, NULL}, withdrawn = {NULL, NULL};
+    florin_job_t *job;
+    size_t count = 0;
+    (void)pthread_mutex_lock(&self->lock);
+    while ((job = florin_jobs_take(&self->jobs))) {
+        bool late = job->deadline_ms != 0 && now_ms >= job->deadline_ms;
+        bool stays = !late && count < most;
+        (void)florin_jobs_add(stays ? &kept : &withdrawn, job);
+        count += stays;
+    }
+    self->jobs = kept;
+    self->count = count;
+    (void)pthread_mutex_unlock(&self->lock);
+    return withdrawn;
+}
+
 florin_jobs_t florin_inbox_take(florin_inbox_t *self)
 {
     eventfd_t rings;
     (void)pthread_mutex_lock(&self->lock);
     florin_jobs_t jobs = self->jobs;
     self->jobs = (florin_jobs_t){NULL, NULL};
+    self->count = 0;
     if (self->rung)
         (void)eventfd_read(self->bell, &rings);
     self->rung = false;
@@ -65,9 +92,9 @@ void florin_inbox_give_back(florin_inbox_t *self, florin_jobs_t jobs)
         return;
     (void)pthread_mutex_lock(&self->lock);
     florin_job_t *since = self->jobs.first;
-    self->jobs = jobs;
-    if (since)
-        florin_jobs_add(&self->jobs, since);
+    self->jobs = (florin_jobs_t){NULL, NULL};
+    self->count += florin_jobs_add(&self->jobs, jobs.first);
+    (void)florin_jobs_add(&self->jobs, since);
     (void)pthread_mutex_unlock(&self->lock);
 }
 

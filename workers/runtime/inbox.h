@@ -11,7 +11,8 @@
 typedef struct {
     pthread_mutex_t lock;
     florin_jobs_t jobs; /* oldest first */
-    bool wanted;        /* its thread found nothing: ring for the next */
+    size_t count;
+    bool wanted; /* its thread found nothing: ring for the next */
     bool rung;
     bool closed; /* nothing comes any more */
     int bell;    /* an eventfd: readable once it was rung, until the next take; -1: there is none */
@@ -26,6 +27,12 @@ void florin_inbox_clear(florin_inbox_t *self);
 void florin_inbox_put(florin_inbox_t *self, florin_job_t *jobs);
 /* From any thread: wakes its own, which then sees that it is closed. */
 void florin_inbox_close(florin_inbox_t *self);
+
+/* From any thread: how many are in it. */
+size_t florin_inbox_count(florin_inbox_t *self);
+/* From any thread: takes back what nobody waits for any more, and of the others the newest, so that
+ * `most` are left. */
+florin_jobs_t florin_inbox_withdraw(florin_inbox_t *self, size_t most, uint64_t now_ms);
 
 /* From its own thread: takes all that is in it. Only when that is nothing, the bell rings again. */
 florin_jobs_t florin_inbox_take(florin_inbox_t *self);

@@ -61,14 +61,16 @@ void florin_job_destroy(florin_job_t **self_p)
     *self_p = NULL;
 }
 
-void florin_jobs_add(florin_jobs_t *self, florin_job_t *jobs)
+size_t florin_jobs_add(florin_jobs_t *self, florin_job_t *jobs)
 {
+    size_t count = 0;
     if (self->last)
         self->last->next = jobs;
     else
         self->first = jobs;
-    for (; jobs; jobs = jobs->next)
+    for (; jobs; jobs = jobs->next, count++)
         self->last = jobs;
+    return count;
 }
 
 florin_job_t *florin_jobs_take(florin_jobs_t *self)

@@ -15,6 +15,8 @@ typedef struct florin_job {
     size_t link;             /* the broker it came from */
     uint64_t session;        /* which of the sessions with that broker */
     uint64_t arrived_ms;     /* florin_clock_ms */
+    uint64_t deadline_ms;    /* when nobody waits for its reply any more; 0: never */
+    bool first;              /* no other worker may have begun it, nor this one before */
     size_t body_frames;
     florin_slice_t token, context, body; /* in what is held */
     zmq_msg_t held[3];                   /* their frames; or the first is the pack they came in */
@@ -33,8 +35,8 @@ typedef struct {
     florin_job_t *first, *last;
 } florin_jobs_t;
 
-/* Appends a job, or a list of them. */
-void florin_jobs_add(florin_jobs_t *self, florin_job_t *jobs);
+/* Appends a job, or a list of them; returns how many. */
+size_t florin_jobs_add(florin_jobs_t *self, florin_job_t *jobs);
 /* Takes the first one off; NULL when there is none. */
 florin_job_t *florin_jobs_take(florin_jobs_t *self);
 

@@ -35,14 +35,17 @@ struct florin_lane {
     const florin_handler_t *handler;
     pthread_t thread;
     sem_t started;
-    florin_error_t error;   /* why it did not start; code 0 when it did */
-    florin_inbox_t waiting; /* the rest is the thread's own */
-    void *state;            /* the handler's */
-    florin_jobs_t answered; /* to be given back when the batch is done */
-    uint64_t idle_ms;       /* when the handler is to be called for idle work */
-    batch_t batches[2];     /* one runs, the other may be collected meanwhile */
-    size_t running;         /* which of them does, or will next */
-    bool collected;         /* that one is collected */
+    florin_error_t error; /* why it did not start; code 0 when it did */
+    florin_lane_metrics_t metrics;
+    florin_inbox_t waiting;
+    atomic_size_t begun;            /* by the thread, as the next; the rest is its own */
+    atomic_uint_least64_t since_ms; /* florin_load_t */
+    void *state;                    /* the handler's */
+    florin_jobs_t answered;         /* to be given back when the batch is done */
+    uint64_t idle_ms;               /* when the handler is to be called for idle work */
+    batch_t batches[2];             /* one runs, the other may be collected meanwhile */
+    size_t running;                 /* which of them does, or will next */
+    bool collected;                 /* that one is collected */
 };
 
 static void *bounded_alloc(void *batch_p, size_t bytes)
@@ -103,8 +106,7 @@ static admission_t unpack_context(batch_t *batch, florin_job_t *job, florin_call
                          "the broker sent a context that this worker can't read");
         return REFUSED;
     }
-    if (call->context->ttl_ms > 0)
-        call->deadline_ms = job->arrived_ms + call->context->ttl_ms;
+    call->deadline_ms = job->deadline_ms;
     return florin_call_expired(call, batch->arena) ? REFUSED : ADMITTED;
 }
 
@@ -161,10 +163,31 @@ static admission_t admit(const florin_lane_t *self, batch_t *batch, florin_job_t
     return ADMITTED;
 }
 
+static bool is_one_by_one(const florin_lane_t *self)
+{
+    return self->handler->lanes[self->options.kind].one_by_one;
+}
+
+/* Requests that the next batch may have. */
+static size_t batch_most(const florin_lane_t *self)
+{
+    if (is_one_by_one(self))
+        return 1;
+    size_t most = florin_budget_batch(self->options.credit, atomic_load(self->options.begun));
+    return most < FLORIN_BATCH_REQUESTS_MAX ? most : FLORIN_BATCH_REQUESTS_MAX;
+}
+
+static void count_begun(florin_lane_t *self, size_t more, size_t less)
+{
+    atomic_fetch_add(&self->begun, more - less); /* wraps around as it should */
+    atomic_fetch_add(self->options.begun, more - less);
+}
+
 /* Moves requests from the list into the batch until either is at its end. */
 static void fill(florin_lane_t *self, batch_t *batch, florin_jobs_t *jobs)
 {
-    while (jobs->first && batch->count < FLORIN_BATCH_REQUESTS_MAX) {
+    const size_t most = batch_most(self);
+    while (jobs->first && batch->count < most) {
         florin_job_t *job = jobs->first;
         florin_call_t *call = &batch->calls[batch->count];
         size_t others_bytes = batch->unpacked_bytes; /* also of those that were refused */
@@ -190,6 +213,7 @@ static void begin(florin_lane_t *self, batch_t *batch)
     batch->begun_ns = florin_clock_ns();
     florin_jobs_t jobs = florin_inbox_take(&self->waiting);
     fill(self, batch, &jobs);
+    count_begun(self, batch->count, 0);
     florin_inbox_give_back(&self->waiting, jobs);
     batch->asked = NULL;
     if (batch->count > 0 && self->handler->ask)
@@ -210,8 +234,7 @@ static void measure(const florin_lane_t *self, const batch_t *batch)
 {
     if (batch->count == 0)
         return;
-    florin_metric_observe(self->options.metrics->batch_seconds,
-                          florin_clock_ns() - batch->begun_ns);
+    florin_metric_observe(self->metrics.batch_seconds, florin_clock_ns() - batch->begun_ns);
     florin_metric_observe(self->options.metrics->batch_requests, batch->count);
     florin_metric_observe(self->options.metrics->batch_events, batch->events);
 }
@@ -224,10 +247,16 @@ static bool run_batch(florin_lane_t *self)
         begin(self, batch);
     self->collected = false;
     const florin_ahead_t ahead = {batch->asked, look_ahead, self};
-    if (batch->count > 0)
+    if (batch->count > 0) {
+        atomic_store(&self->since_ms, florin_clock_ms());
+        if (!is_one_by_one(self))
+            atomic_store(self->options.others_ms, florin_clock_ms());
         self->handler->handle(self->state, batch->calls, batch->count, batch->arena, &ahead);
+        atomic_store(&self->since_ms, 0);
+    }
     for (size_t i = 0; i < batch->count; i++)
         answer(self, batch, batch->jobs[i], &batch->calls[i]);
+    count_begun(self, 0, batch->count);
     bool any = self->answered.first != NULL;
     if (any)
         florin_inbox_put(self->options.answered, self->answered.first);
@@ -236,6 +265,16 @@ static bool run_batch(florin_lane_t *self)
     if (self->collected)
         self->running = !self->running;
     return any;
+}
+
+/* Gives way to the other lanes after a long read. */
+static void rest(const florin_lane_t *self, uint64_t began_ms)
+{
+    uint64_t now_ms = florin_clock_ms();
+    uint32_t rest_ms =
+        florin_budget_rest_ms(now_ms - began_ms, atomic_load(self->options.others_ms), now_ms);
+    if (is_one_by_one(self) && rest_ms > 0)
+        (void)poll(NULL, 0, (int)rest_ms);
 }
 
 /* Sleeps until a request comes, or there is idle work to do. */
@@ -251,11 +290,15 @@ static void serve(florin_lane_t *self)
     while (!florin_inbox_closed(&self->waiting)) {
         uint64_t now_ms = florin_clock_ms();
         if (now_ms >= self->idle_ms) {
+            atomic_store(&self->since_ms, now_ms);
             if (self->handler->idle)
                 self->handler->idle(self->state);
+            atomic_store(&self->since_ms, 0);
             self->idle_ms = now_ms + IDLE_MS;
         }
-        if (!run_batch(self))
+        if (run_batch(self))
+            rest(self, now_ms);
+        else
             sleep_on(self);
     }
 }
@@ -298,6 +341,7 @@ int florin_lane_new(const florin_lane_options_t *options, florin_lane_t **lane,
     self->setup = *options->setup;
     self->setup.kind = options->kind;
     self->handler = options->handler;
+    florin_lane_metrics_init(&self->metrics, self->setup.metrics, self->options.name);
     (void)sem_init(&self->started, 0, 0);
     if (florin_inbox_init(&self->waiting) && make_arenas(self) &&
         pthread_create(&self->thread, NULL, run, self) == 0) {
@@ -321,6 +365,24 @@ int florin_lane_started(florin_lane_t *self, florin_error_t *error)
 void florin_lane_put(florin_lane_t *self, florin_job_t *jobs)
 {
     florin_inbox_put(&self->waiting, jobs);
+}
+
+florin_jobs_t florin_lane_relieve(florin_lane_t *self, size_t held, uint64_t now_ms)
+{
+    const florin_load_t load = {.waiting = florin_inbox_count(&self->waiting),
+                                .begun = atomic_load(&self->begun),
+                                .since_ms = atomic_load(&self->since_ms)};
+    bool stuck = florin_budget_stuck(&load, now_ms);
+    size_t most = florin_budget_waiting(
+        &load, self->options.credit, self->handler->lanes[self->options.kind].part, held, now_ms);
+    florin_metric_set(self->metrics.waiting, load.waiting);
+    florin_metric_set(self->metrics.stuck, stuck);
+    if (load.waiting <= most && !stuck)
+        return (florin_jobs_t){NULL, NULL};
+    florin_jobs_t back = florin_inbox_withdraw(&self->waiting, most, now_ms);
+    for (const florin_job_t *job = back.first; job; job = job->next)
+        florin_metric_add(self->metrics.refused, 1);
+    return back;
 }
 
 void florin_lane_end(florin_lane_t *self)

@@ -6,6 +6,9 @@
 #ifndef FLORIN_LANE_H
 #define FLORIN_LANE_H
 
+#include <stdatomic.h>
+
+#include "workers/runtime/budget.h"
 #include "workers/runtime/inbox.h"
 #include "workers/runtime/metrics.h"
 #include "workers/runtime/worker.h"
@@ -19,6 +22,9 @@ typedef struct {
     const florin_setup_t *setup;            /* copied, with the lane's own kind */
     const florin_worker_metrics_t *metrics; /* of the worker */
     florin_inbox_t *answered;               /* where its jobs go back to */
+    size_t credit;                          /* of the worker with a broker */
+    atomic_size_t *begun;                   /* requests that all lanes have begun */
+    atomic_uint_least64_t *others_ms;       /* when one began that is not one by one */
     char name[FLORIN_LANE_NAME_BYTES];      /* "shard-0", for messages and metrics */
     size_t kind;                            /* in the handler's table */
 } florin_lane_options_t;
@@ -31,6 +37,11 @@ int florin_lane_started(florin_lane_t *self, florin_error_t *error) FLORIN_MUST_
 
 /* From the dialog's thread: lends it a list of jobs. */
 void florin_lane_put(florin_lane_t *self, florin_job_t *jobs);
+
+/* From the dialog's thread: takes back what waits and may not, when the worker holds so much of a
+ * broker's credit: what is past the lane's budget, the newest first, and in a lane that stands
+ * still, what is too late. */
+florin_jobs_t florin_lane_relieve(florin_lane_t *self, size_t held, uint64_t now_ms);
 
 /* Tells it to end after the batch under way; what waits is not done any more. */
 void florin_lane_end(florin_lane_t *self);

@@ -30,13 +30,19 @@ static int add_kind(florin_lanes_t *self, florin_lane_options_t *options, florin
 }
 
 int florin_lanes_start(florin_lanes_t *self, const florin_handler_t *handler,
-                       const florin_setup_t *setup, const florin_worker_metrics_t *metrics,
-                       florin_inbox_t *answered, florin_error_t *error)
+                       const florin_setup_t *setup, size_t credit,
+                       const florin_worker_metrics_t *metrics, florin_inbox_t *answered,
+                       florin_error_t *error)
 {
     assert(handler->lanes_count >= 1 && handler->lanes_count <= FLORIN_LANE_KINDS_MAX);
     florin_setup_t whole = *setup;
-    florin_lane_options_t options = {
-        .handler = handler, .setup = &whole, .metrics = metrics, .answered = answered};
+    florin_lane_options_t options = {.handler = handler,
+                                     .setup = &whole,
+                                     .metrics = metrics,
+                                     .answered = answered,
+                                     .credit = credit,
+                                     .begun = &self->begun,
+                                     .others_ms = &self->others_ms};
     int code = 0;
     *self = (florin_lanes_t){.handler = handler,
                              .by_shard = (size_t)florin_config_number(

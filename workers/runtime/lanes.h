@@ -13,13 +13,16 @@ typedef struct {
     florin_slot_map_t slot_map;
     florin_slots_t slots; /* the dialog's copy of it */
     unsigned slots_version;
+    atomic_size_t begun;             /* requests, of all lanes */
+    atomic_uint_least64_t others_ms; /* florin_lane_options_t */
 } florin_lanes_t;
 
 /* Starts all lanes, and waits until their handlers have started. After an error, too,
  * florin_lanes_end is to be called. */
 int florin_lanes_start(florin_lanes_t *self, const florin_handler_t *handler,
-                       const florin_setup_t *setup, const florin_worker_metrics_t *metrics,
-                       florin_inbox_t *answered, florin_error_t *error) FLORIN_MUST_USE;
+                       const florin_setup_t *setup, size_t credit,
+                       const florin_worker_metrics_t *metrics, florin_inbox_t *answered,
+                       florin_error_t *error) FLORIN_MUST_USE;
 
 /* The lane of a request. */
 size_t florin_lanes_choose(florin_lanes_t *self, florin_slice_t body);

@@ -26,9 +26,6 @@ void florin_worker_metrics_init(florin_worker_metrics_t *self, florin_metrics_t 
         self->answers[i] = florin_metrics_counter(
             registry, "florin_worker_requests_total", "Requests answered, by the reply's status.",
             "status", florin_status_name((Florin__V1__Status)i), NULL);
-    self->batch_seconds = florin_metrics_histogram(
-        registry, "florin_worker_batch_seconds",
-        "Time that a batch took, from its collection to its replies.", &batch_seconds, NULL);
     self->batch_requests = florin_metrics_histogram(registry, "florin_worker_batch_requests",
                                                     "Requests in a batch.", &batch_requests, NULL);
     self->batch_events = florin_metrics_histogram(
@@ -47,4 +44,26 @@ void florin_worker_metrics_init(florin_worker_metrics_t *self, florin_metrics_t 
                                            "Which program and version this is.", "program", program,
                                            "version", FLORIN_VERSION, NULL),
                       1);
+}
+
+void florin_lane_metrics_init(florin_lane_metrics_t *self, florin_metrics_t *registry,
+                              const char *lane)
+{
+    *self = (florin_lane_metrics_t){
+        .waiting = florin_metrics_gauge(registry, "florin_lane_requests_waiting",
+                                        "Requests that wait in a lane, and are not begun.", "lane",
+                                        lane, NULL),
+        .stuck = florin_metrics_gauge(registry, "florin_lane_stuck",
+                                      "1 while a lane has given nothing back for half a second of "
+                                      "work, else 0.",
+                                      "lane", lane, NULL),
+        .refused = florin_metrics_counter(
+            registry, "florin_lane_requests_refused_total",
+            "Requests that waited in a lane and were taken back: more than its share, or too late.",
+            "lane", lane, NULL),
+        .batch_seconds =
+            florin_metrics_histogram(registry, "florin_worker_batch_seconds",
+                                     "Time that a batch took, from its collection to its replies.",
+                                     &batch_seconds, "lane", lane, NULL),
+    };
 }

@@ -5,8 +5,8 @@
 const florin_lane_kind_t florin_books_lanes[FLORIN_BOOKS_LANES] = {
     [FLORIN_BOOKS_SHARD] = {"shard", .by_shard = true},
     [FLORIN_BOOKS_CROSSING] = {"crossing"},
-    [FLORIN_BOOKS_LOOKUPS] = {"lookups"},
-    [FLORIN_BOOKS_SCANS] = {"scans"},
+    [FLORIN_BOOKS_LOOKUPS] = {"lookups", .part = 3},
+    [FLORIN_BOOKS_SCANS] = {"scans", .part = 12, .one_by_one = true},
 };
 
 florin_route_t florin_books_write(const florin_places_t *places, bool known)

@@ -27,7 +27,7 @@ static const florin_setting_t runtime_settings[] = {
     {"worker/broker_key", FLORIN_SETTING_TEXT, "", 0, 0, "the brokers' NAME.pub"},
     {"worker/key", FLORIN_SETTING_TEXT, "", 0, 0, "this worker's NAME.key"},
     {"worker/instance", FLORIN_SETTING_TEXT, "", 0, 0, "this worker's name in logs and status"},
-    {"worker/credit", FLORIN_SETTING_NUMBER, "256", 1, FLORIN_WORKER_CREDIT_MAX,
+    {"worker/credit", FLORIN_SETTING_NUMBER, "384", 1, FLORIN_WORKER_CREDIT_MAX,
      "requests that a broker may send before it has replies"},
     {"worker/weight", FLORIN_SETTING_NUMBER, "1", 1, FLORIN_WORKER_WEIGHT_MAX,
      "share of the work under the weighted policy"},
@@ -208,7 +208,7 @@ static int pack_hello(worker_t *self, florin_error_t *error)
 {
     static char version[] = FLORIN_VERSION;
     Florin__V1__WorkerHello hello = FLORIN__V1__WORKER_HELLO__INIT;
-    hello.credit = (uint32_t)florin_config_number(self->config, "worker/credit", 256);
+    hello.credit = (uint32_t)florin_config_number(self->config, "worker/credit", 384);
     hello.weight = (uint32_t)florin_config_number(self->config, "worker/weight", 1);
     hello.packs = true;
     hello.instance = self->instance;
@@ -315,7 +315,8 @@ static int run(worker_t *self, florin_error_t *error)
                                   .metrics = self->registry,
                                   .clocks = self->clocks,
                                   .zmq = self->zmq};
-    int code = florin_lanes_start(&lanes, self->handler, &setup, &self->metrics, &answered, error);
+    int code = florin_lanes_start(&lanes, self->handler, &setup, self->link.credit, &self->metrics,
+                                  &answered, error);
     if (code == 0)
         serve(self, &lanes, &answered);
     else if (!florin_lanes_end(&lanes, FLORIN_WORKER_DRAIN_MS))

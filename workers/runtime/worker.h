@@ -48,7 +48,9 @@ typedef struct {
 /* A kind of lane. */
 typedef struct {
     const char *name;
-    bool by_shard; /* there are worker/shard_lanes of it, and each has some shards; else one */
+    bool by_shard;   /* there are worker/shard_lanes of it, and each has some shards; else one */
+    bool one_by_one; /* its batches are of one request: each takes long */
+    size_t part;     /* at most this part of the credit waits in it; 0: all of it may */
 } florin_lane_kind_t;
 
 typedef struct {

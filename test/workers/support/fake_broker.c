@@ -220,6 +220,25 @@ const Florin__V1__Reply *fake_expect_reply(fake_t *self, const char *token)
     return self->reply;
 }
 
+void fake_expect_answer(fake_t *self, const char *token, Florin__V1__Status status,
+                        const char *message)
+{
+    const Florin__V1__Reply *reply = fake_expect_reply(self, token);
+    assert_string_equal(reply->message, message);
+    assert_int_equal(reply->status, status);
+}
+
+void fake_expect_ok(fake_t *self, const char *token, const char *message)
+{
+    fake_expect_answer(self, token, FLORIN__V1__STATUS__STATUS_OK, message);
+}
+
+void fake_expect_busy(fake_t *self, const char *token)
+{
+    fake_expect_answer(self, token, FLORIN__V1__STATUS__STATUS_BUSY,
+                       "this worker holds as much as it takes; try again after a pause");
+}
+
 void fake_await_batch(fake_t *self)
 {
     char byte;

@@ -48,6 +48,12 @@ void fake_expect(fake_t *self, florin_mdp_command_t command);
 /* Waits for the next reply, which must be that to `token`. Good until the next one. */
 const Florin__V1__Reply *fake_expect_reply(fake_t *self, const char *token);
 
+/* The same, and it has this status and message; or it is OK, or BUSY. */
+void fake_expect_answer(fake_t *self, const char *token, Florin__V1__Status status,
+                        const char *message);
+void fake_expect_ok(fake_t *self, const char *token, const char *message);
+void fake_expect_busy(fake_t *self, const char *token);
+
 /* Sends frames after the routing id; the list ends with one whose data is NULL. */
 void fake_send(fake_t *self, const florin_slice_t *frames);
 void fake_command(fake_t *self, florin_mdp_command_t command);
