@@ -160,6 +160,7 @@ void florin_core_request(florin_core_t *self, const florin_core_request_t *reque
         turn_away(self, request, FLORIN__V1__STATUS__STATUS_NO_SERVICE, message);
         return;
     }
+    pool_probe(pool, now_ms);
     const char *why = pool_no_room(self, pool, request->client, request->bytes);
     request_t *taken = why == NULL ? calloc(1, sizeof *taken) : NULL;
     if (taken != NULL) {

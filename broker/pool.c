@@ -11,6 +11,7 @@
  * any pace. */
 #define PACE_MS      200
 #define PACE_ANSWERS 8
+#define PROBE_MS     1000
 #define ROOM_LEAST   8
 
 pool_t *pool_find(const florin_core_t *core, florin_slice_t service)
@@ -163,15 +164,16 @@ static void pace_begin(pool_t *pool, uint64_t now_ms)
 {
     pool->pace.from_ms = now_ms;
     pool->pace.answers = 0;
-    pool->pace.waited_ms = 0;
+    pool->pace.late = 0;
 }
 
-/* Requests that wait are no harm while they don't wait for long: a burst may fill the queue. */
+/* Requests that wait are no harm while they don't wait for long: a burst may fill the queue. Nor
+ * are those that wait long while most don't: they wait for something that the others don't need. */
 static uint32_t pace_room(const pool_t *pool, uint64_t elapsed_ms)
 {
     const uint64_t wait_ms = pool->options.wait_ms, answers = pool->pace.answers;
     uint64_t room = answers * wait_ms / elapsed_ms + ROOM_LEAST;
-    bool slow = pool->pace.waited_ms > answers * wait_ms / 4;
+    bool slow = pool->pace.late > answers / 2;
     return slow && room < pool->options.queue_requests ? (uint32_t)room
                                                        : pool->options.queue_requests;
 }
@@ -184,7 +186,17 @@ void pool_answered(pool_t *pool, const request_t *request, uint64_t now_ms)
         pace_begin(pool, now_ms);
     }
     pool->pace.answers++;
-    pool->pace.waited_ms += now_ms - request->arrived_ms;
+    pool->pace.late += now_ms - request->arrived_ms > pool->options.wait_ms / 4;
+}
+
+void pool_probe(pool_t *pool, uint64_t now_ms)
+{
+    const uint32_t more = pool->requests_count + ROOM_LEAST;
+    if (now_ms - pool->pace.from_ms < PROBE_MS || pool->pace.answers >= PACE_ANSWERS)
+        return;
+    if (more > pool->room)
+        pool->room = more < pool->options.queue_requests ? more : pool->options.queue_requests;
+    pace_begin(pool, now_ms);
 }
 
 bool pool_hold(florin_core_t *core, request_t *request)

@@ -118,7 +118,7 @@ struct pool {
     struct {       /* its answers since a moment, by which `room` is measured next */
         uint64_t from_ms;
         uint32_t answers;
-        uint64_t waited_ms; /* by all of them together, from their arrival on */
+        uint32_t late; /* those that came more than a quarter of wait_ms after the request */
     } pace;
     uint32_t waiting_count;
     uint64_t waiting_bytes;
@@ -180,6 +180,8 @@ void pool_end_turn(request_t *request);
 bool pool_hold(florin_core_t *core, request_t *request);
 /* A worker has answered the request, which is still held: measures how many there is room for. */
 void pool_answered(pool_t *pool, const request_t *request, uint64_t now_ms);
+/* Lets a few more in, to see, when answers are too few to measure by. */
+void pool_probe(pool_t *pool, uint64_t now_ms);
 void pool_let_go(florin_core_t *core, request_t *request);
 
 /* request.c: the end of requests */

@@ -274,6 +274,37 @@ static void a_slow_pool_holds_what_it_can_answer_in_time(void **state)
     assert_int_equal(traffic.refused, 0);
 }
 
+/* So many hang with the worker, and then a pool that was slow for a moment has room for fewer: the
+ * others, which are quick again, are let in within a second, and from then on. */
+static void what_hangs_does_not_close_a_pool(void **state)
+{
+    enum { HANGING = 16, SLOW = 8 };
+    static const char *const workers[] = {"w", NULL};
+    recorder_t *self = *state;
+    florin_pool_options_t options = self->options.pool;
+    options.queue_requests = 1000;
+    options.wait_ms = 500;
+    options.ttl_ms = 20000;
+    florin_error_t error;
+    size_t sent = HANGING + SLOW + 1, refused = 0;
+    assert_int_equal(florin_core_pool_add(self->core, "slow", &options, self->now_ms, &error), 0);
+    recorder_hello(self, "w", "slow", 3 * HANGING, 1);
+    for (size_t i = 0; i < sent; i++)
+        recorder_request(self, "h", "slow", 1);
+    recorder_pass_alive(self, 1000, workers);
+    for (size_t i = HANGING; i < sent; i++)
+        recorder_reply_sent(self, i);
+    for (uint64_t passed = 0; passed < 5000; passed += 20) {
+        bool taken = recorder_request(self, "c", "slow", 1)->answers == 0;
+        assert_true(taken || passed < 1000);
+        refused += !taken;
+        recorder_pass_alive(self, 20, workers);
+        if (taken)
+            recorder_reply_sent(self, sent++);
+    }
+    assert_in_range(refused, 1, 50);
+}
+
 static void clients_are_bounded(void **state)
 {
     recorder_t *self = *state;
@@ -312,6 +343,7 @@ int main(void)
         TEST(what_workers_hold_counts_for_a_clients_share),
         TEST(a_pool_is_crowded_before_anyone_is_refused),
         TEST(a_slow_pool_holds_what_it_can_answer_in_time),
+        TEST(what_hangs_does_not_close_a_pool),
         TEST(clients_are_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
