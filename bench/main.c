@@ -16,6 +16,7 @@ enum {
     OPTION_ZIPF,
     OPTION_SHARDS,
     OPTION_CROSSING,
+    OPTION_ON_SHARD,
     OPTION_HOT,
     OPTION_PING,
     OPTION_RATE,
@@ -48,6 +49,7 @@ static const struct argp_option options[] = {
     {"hot", OPTION_HOT, NULL, 0, "every transfer credits one and the same account", 3},
     {"shards-crossing", OPTION_CROSSING, "PERCENT", 0,
      "transfers between shards [as it comes]; takes --shards", 3},
+    {"on-shard", OPTION_ON_SHARD, "N", 0, "transfers on this shard alone; takes --shards", 3},
     {"shards", OPTION_SHARDS, "N", 0, "how many the cluster has [1]", 3},
     {"json", OPTION_JSON, NULL, 0, "one line of JSON", 4},
     {0}};
@@ -90,6 +92,11 @@ static void check(struct argp_state *state, const settings_t *self)
     if (self->traffic.crossing != TRAFFIC_CROSSING_ANY && self->traffic.crossing > 0 &&
         self->traffic.shards == 1)
         argp_error(state, "--shards-crossing takes --shards, two or more");
+    if (self->traffic.on_shard != TRAFFIC_SHARD_ANY &&
+        (self->traffic.on_shard >= self->traffic.shards || self->traffic.hot ||
+         self->traffic.crossing != TRAFFIC_CROSSING_ANY))
+        argp_error(state, "--on-shard is less than --shards, and goes without --hot and "
+                          "--shards-crossing");
     if (self->load.rate == 0 && (self->load.once || self->load.tail > 0))
         argp_error(state, "--once and --tail take --rate");
 }
@@ -142,6 +149,10 @@ static error_t parse(int key, char *value, struct argp_state *state)
         return 0;
     case OPTION_CROSSING:
         self->traffic.crossing = (unsigned)number(state, "shards-crossing", value, 0, 100);
+        return 0;
+    case OPTION_ON_SHARD:
+        self->traffic.on_shard =
+            (unsigned)number(state, "on-shard", value, 0, FLORIN_SHARDS_MAX - 1);
         return 0;
     case OPTION_SHARDS:
         self->traffic.shards = (unsigned)count(state, "shards", value, FLORIN_SHARDS_MAX);
@@ -238,7 +249,10 @@ int main(int argc, char **argv)
                  .warm_up = 1,
                  .seconds = 10,
                  .tail_rate = 100},
-        .traffic = {.accounts = 1000, .shards = 1, .crossing = TRAFFIC_CROSSING_ANY},
+        .traffic = {.accounts = 1000,
+                    .shards = 1,
+                    .crossing = TRAFFIC_CROSSING_ANY,
+                    .on_shard = TRAFFIC_SHARD_ANY},
     };
     argp_program_version = "florin-bench " FLORIN_VERSION;
     argp_err_exit_status = USAGE;

@@ -538,7 +538,9 @@ int main(int argc, char **argv)
                        .connections = 1,
                        .warm_up = 1,
                        .seconds = 10,
-                       .traffic = {.accounts = 1000, .crossing = TRAFFIC_CROSSING_ANY}};
+                       .traffic = {.accounts = 1000,
+                                   .crossing = TRAFFIC_CROSSING_ANY,
+                                   .on_shard = TRAFFIC_SHARD_ANY}};
     argp_err_exit_status = 2;
     if (argp_parse(&parser, argc, argv, 0, NULL, &self) != 0)
         return 2;

@@ -71,7 +71,7 @@ size_t traffic_below(traffic_t *self, size_t bound)
     return (size_t)((product_t)next(self) * bound >> 64);
 }
 
-static size_t draw_account(traffic_t *self)
+static size_t draw_any(traffic_t *self)
 {
     size_t low = 0;
     size_t high = self->options.accounts - 1;
@@ -86,6 +86,15 @@ static size_t draw_account(traffic_t *self)
             high = middle;
     }
     return low;
+}
+
+static size_t draw_account(traffic_t *self)
+{
+    size_t index = draw_any(self);
+    while (self->options.on_shard != TRAFFIC_SHARD_ANY &&
+           traffic_shard(self, index) != self->options.on_shard)
+        index = draw_any(self);
+    return index;
 }
 
 void traffic_draw(traffic_t *self, size_t *debit, size_t *credit)

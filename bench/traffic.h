@@ -15,14 +15,16 @@
 #define TRAFFIC_LEDGER       978 /* EUR */
 #define TRAFFIC_CODE         7077
 #define TRAFFIC_CROSSING_ANY 101
+#define TRAFFIC_SHARD_ANY    (~0u)
 
 typedef struct {
     size_t accounts; /* at least 2 on each shard */
     unsigned shards;
     unsigned
         crossing; /* percent of transfers that cross shards; TRAFFIC_CROSSING_ANY: as it comes */
-    double zipf;  /* an account's share is 1 / rank ^ zipf; 0: all the same */
-    bool hot;     /* every transfer credits account 0 */
+    unsigned on_shard; /* of all accounts that move money; TRAFFIC_SHARD_ANY: any */
+    double zipf;       /* an account's share is 1 / rank ^ zipf; 0: all the same */
+    bool hot;          /* every transfer credits account 0 */
 } traffic_options_t;
 
 typedef struct traffic traffic_t;
