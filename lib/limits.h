@@ -44,6 +44,7 @@
 #define FLORIN_SLOTS                 1024
 #define FLORIN_SHARDS_MAX            64
 #define FLORIN_STATEMENT_ENTRIES_MAX FLORIN_EVENTS_MAX
+#define FLORIN_TRIAL_ROWS_MAX        4096  /* of a page of the trial balance */
 #define FLORIN_BATCH_TRIES_MAX       8     /* of one batch whose transaction met a conflict */
 #define FLORIN_WINDOW_COUNT_MAX      10000 /* debits that a risk window may count */
 

@@ -53,6 +53,11 @@
          order)
 #define OF_USER_DATA " AND user_data = $8::uuid"
 
+/* numeric comes as text: a sum may pass 64 bits. */
+#define SUMS                                                                                       \
+    "count(*), sum(debits_pending)::text, sum(debits_posted)::text, sum(credits_pending)::text,"   \
+    " sum(credits_posted)::text"
+
 /* A statement that writes as many rows as its first array has elements, or fails: whoever kept one
  * back, a trigger or a rule, keeps all of the transaction back. The sentence becomes the error's
  * (FLORIN_SQLSTATE_WRITTEN): it is no number. */
@@ -119,13 +124,12 @@ const florin_statement_text_t florin_statements[FLORIN_SQL_COUNT] = {
               " FROM (SELECT amount FROM transfers WHERE debit_account_id = w.account_id"
               " AND timestamp > w.since AND debit_debits_posted IS NOT NULL AND flags & 12 = 0"
               " ORDER BY timestamp DESC LIMIT w.number_max) AS rows) AS latest"),
-    /* numeric comes as text: a sum may pass 64 bits. */
-    STATEMENT(
-        TRIAL, SHARD, "trial",
-        "SELECT ledger, code, count(*), sum(debits_pending)::text, sum(debits_posted)::text,"
-        " sum(credits_pending)::text, sum(credits_posted)::text FROM accounts GROUP BY ledger,"
-        " code ORDER BY ledger, code LIMIT $1::bigint"),
-
+    STATEMENT(TRIAL, SHARD, "trial",
+              "SELECT ledger, code, " SUMS " FROM accounts"
+              " WHERE (ledger, code) >= ($1::bigint, $2::integer)"
+              " GROUP BY ledger, code ORDER BY ledger, code LIMIT $3::bigint"),
+    STATEMENT(TRIAL_LEDGER, SHARD, "trial_ledger",
+              "SELECT $1::bigint, 0, " SUMS " FROM accounts WHERE ledger = $1::bigint"),
     /* Not the view, which joins what names databases and users. */
     STATEMENT(PREPARED, SHARD, "prepared",
               "SELECT gid, transaction FROM pg_prepared_xact() WHERE gid LIKE 'florin:%'"),

@@ -192,11 +192,27 @@ typedef struct {
     florin_sum_t debits_pending, debits_posted, credits_pending, credits_posted;
 } florin_trial_row_t;
 
-#define FLORIN_TRIAL_ROWS_MAX 4096
+/* A page of the trial balance. */
+typedef struct {
+    uint32_t ledger; /* where it begins; 0: with the first */
+    uint16_t code;
+    size_t limit; /* 1 to FLORIN_TRIAL_ROWS_MAX */
+} florin_trial_query_t;
 
-/* The sums of all accounts by ledger and code, at one moment on all shards. `rows` holds
- * FLORIN_TRIAL_ROWS_MAX. */
-int florin_store_trial_balance(florin_store_t *self, florin_trial_row_t *rows, size_t *count,
+typedef struct {
+    size_t count;
+    bool more; /* another page begins at next_ledger and next_code */
+    uint32_t next_ledger;
+    uint16_t next_code;
+    /* Rows of the first row's ledger are on other pages; `total` is that ledger's, with code 0. */
+    bool split;
+    florin_trial_row_t total;
+} florin_trial_page_t;
+
+/* The sums of all accounts by ledger and code, ascending, at one moment on all shards: each page at
+ * its own. A page has a ledger whole, unless that alone is longer. `rows` holds the limit. */
+int florin_store_trial_balance(florin_store_t *self, const florin_trial_query_t *query,
+                               florin_trial_row_t *rows, florin_trial_page_t *page,
                                florin_error_t *error) FLORIN_MUST_USE;
 
 /* What each limit's account has debited in its window, ended now, without locks. `windows` has one

@@ -1,10 +1,15 @@
 /* florin trial-balance. */
 #include <inttypes.h>
+#include <string.h>
 
 #include "client/cli/cli.h"
 #include "client/cli/table.h"
 #include "client/cli/values.h"
 #include "client/cli/wire.h"
+#include "lib/limits.h"
+
+/* Longest cursor that is taken; it is the server's own business what is in it. */
+#define CURSOR_BYTES_MAX 64
 
 static error_t parse(int key, char *value, struct argp_state *state)
 {
@@ -51,50 +56,115 @@ static void add_cells(table_t *table, uint32_t ledger, const char *code, const t
     table_cell(table, "%s", value_sum(totals->credits_pending, ledger, text));
 }
 
-/* Ends a currency: its total, and whether the two sides agree. */
-static bool end_ledger(cli_t *cli, table_t *table, uint32_t ledger, const totals_t *totals)
+static bool is_balanced(const totals_t *totals)
 {
-    bool balanced = totals->debits_posted == totals->credits_posted &&
-                    totals->debits_pending == totals->credits_pending;
+    return totals->debits_posted == totals->credits_posted &&
+           totals->debits_pending == totals->credits_pending;
+}
+
+/* What was printed, page after page. */
+typedef struct {
+    cli_t *cli;
+    table_t *table;
+    bool any, balanced;
+    /* The currency under way. */
+    uint32_t ledger;
+    totals_t totals;
+    bool told; /* as a whole, by each page that has a part of it: its rows are of several moments */
+    bool equal; /* in all that was told */
+} report_t;
+
+/* Ends a currency: its total, and whether the two sides agree. */
+static void end_ledger(report_t *self)
+{
+    bool balanced = self->told ? self->equal : is_balanced(&self->totals);
     char text[VALUE_TEXT_BYTES];
-    if (!cli->json) {
-        add_cells(table, ledger, "total", totals);
-        table_print(table);
-        (void)printf("%s: debits and credits %s\n", value_ledger(ledger, text),
+    if (!self->any)
+        return;
+    if (!self->cli->json) {
+        add_cells(self->table, self->ledger, "total", &self->totals);
+        table_print(self->table);
+        (void)printf("%s: debits and credits %s\n", value_ledger(self->ledger, text),
                      balanced ? "are equal" : "DIFFER");
     }
     if (!balanced)
-        cli_tell(cli, value_ledger(ledger, text), "unbalanced",
+        cli_tell(self->cli, value_ledger(self->ledger, text), "unbalanced",
                  "debits and credits differ: money was lost or made; stop the transactions "
                  "workers and look at the databases before anything else");
-    return balanced;
+    self->balanced &= balanced;
 }
 
-static int print_rows(cli_t *cli, const Florin__V1__TrialBalanceReply *reply, table_t *table)
+static bool print_row(report_t *self, const Florin__V1__TrialBalanceRow *row)
 {
-    bool balanced = true;
-    totals_t totals = {0};
-    for (size_t i = 0; i < reply->n_rows; i++) {
-        const Florin__V1__TrialBalanceRow *row = reply->rows[i];
-        totals_t sums;
-        if (!read_row(row, &sums) || !add(&totals, &sums))
-            return cli_tell_nonsense(cli, "trial-balance");
-        char code[16];
-        (void)snprintf(code, sizeof code, "%" PRIu32, row->code);
-        if (cli->json)
-            cli_print_json(wire_json(&row->base));
-        else
-            add_cells(table, row->ledger, code, &sums);
-        if (i + 1 == reply->n_rows || reply->rows[i + 1]->ledger != row->ledger) {
-            balanced &= end_ledger(cli, table, row->ledger, &totals);
-            totals = (totals_t){0};
-        }
+    totals_t sums;
+    char code[16];
+    if (!read_row(row, &sums))
+        return false;
+    if (!self->any || row->ledger != self->ledger) {
+        end_ledger(self);
+        self->any = true;
+        self->ledger = row->ledger;
+        self->totals = (totals_t){0};
+        self->told = false;
+        self->equal = true;
     }
-    if (cli->json)
-        cli_print_json(json_pack("{s:b}", "balanced", balanced));
-    else if (reply->n_rows == 0)
+    (void)snprintf(code, sizeof code, "%" PRIu32, row->code);
+    if (self->cli->json)
+        cli_print_json(wire_json(&row->base));
+    else
+        add_cells(self->table, row->ledger, code, &sums);
+    return self->told || add(&self->totals, &sums);
+}
+
+/* The first row's currency has rows on other pages: the page says what it is as a whole. */
+static bool take_total(report_t *self, const Florin__V1__TrialBalanceReply *page)
+{
+    if (!page->ledger_total || page->ledger_total->ledger != self->ledger)
+        return !page->ledger_total;
+    self->told = true;
+    if (!read_row(page->ledger_total, &self->totals))
+        return false;
+    self->equal &= is_balanced(&self->totals);
+    return true;
+}
+
+static bool print_page(report_t *self, const Florin__V1__TrialBalanceReply *page)
+{
+    for (size_t i = 0; i < page->n_rows; i++)
+        if (!print_row(self, page->rows[i]) || (i == 0 && !take_total(self, page)))
+            return false;
+    return page->n_rows > 0 || page->next_cursor.len == 0;
+}
+
+static int print_pages(report_t *self)
+{
+    uint8_t cursor[CURSOR_BYTES_MAX];
+    Florin__V1__TrialBalanceRequest trial = FLORIN__V1__TRIAL_BALANCE_REQUEST__INIT;
+    Florin__V1__Request request = FLORIN__V1__REQUEST__INIT;
+    request.operation_case = FLORIN__V1__REQUEST__OPERATION_TRIAL_BALANCE;
+    request.trial_balance = &trial;
+    trial.limit = FLORIN_TRIAL_ROWS_MAX;
+    do {
+        Florin__V1__Reply *reply;
+        int code = cli_call(self->cli, "accounts", &request, "trial-balance", &reply);
+        if (code != CLI_DONE)
+            return code;
+        ProtobufCBinaryData next = reply->trial_balance->next_cursor;
+        if (next.len > sizeof cursor || !print_page(self, reply->trial_balance))
+            code = cli_tell_nonsense(self->cli, "trial-balance");
+        else if (next.len > 0)
+            memcpy(cursor, next.data, next.len);
+        trial.cursor = (ProtobufCBinaryData){next.len, cursor};
+        florin__v1__reply__free_unpacked(reply, NULL);
+        if (code != CLI_DONE)
+            return code;
+    } while (trial.cursor.len > 0);
+    end_ledger(self);
+    if (self->cli->json)
+        cli_print_json(json_pack("{s:b}", "balanced", self->balanced));
+    else if (!self->any)
         (void)printf("The books are empty.\n");
-    return balanced ? CLI_DONE : CLI_REFUSED;
+    return self->balanced ? CLI_DONE : CLI_REFUSED;
 }
 
 int trial_balance(cli_t *cli, int argc, char **argv)
@@ -106,19 +176,11 @@ int trial_balance(cli_t *cli, int argc, char **argv)
                "Exit code 1 when they differ in any currency.",
         .children = children};
     cli_parse(&argp, argc, argv, cli);
-    Florin__V1__TrialBalanceRequest trial = FLORIN__V1__TRIAL_BALANCE_REQUEST__INIT;
-    Florin__V1__Request request = FLORIN__V1__REQUEST__INIT;
-    request.operation_case = FLORIN__V1__REQUEST__OPERATION_TRIAL_BALANCE;
-    request.trial_balance = &trial;
-    Florin__V1__Reply *reply;
-    int code = cli_call(cli, "accounts", &request, "trial-balance", &reply);
-    if (code != CLI_DONE)
-        return code;
     table_t *table = table_new(
         stdout, (const char *const[]){"CURRENCY", ">CODE", ">ACCOUNTS", ">DEBITS", ">CREDITS",
                                       ">DEBITS PENDING", ">CREDITS PENDING", NULL});
-    code = print_rows(cli, reply->trial_balance, table);
+    report_t report = {.cli = cli, .table = table, .balanced = true};
+    int code = print_pages(&report);
     table_destroy(&table);
-    florin__v1__reply__free_unpacked(reply, NULL);
     return code;
 }

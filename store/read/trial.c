@@ -1,25 +1,31 @@
-/* The trial balance: the sums of all accounts at one moment (moment.c). */
-#include <stdlib.h>
-
+/* The trial balance: the sums of all accounts at one moment (moment.c), a page at a time. Each
+ * shard gives its part of the page, and they are merged. */
 #include "store/read/moment.h"
 
 #define PATIENCE_MS 5000
 
-/* Plans for all rows. */
+typedef struct {
+    florin_statement_t statement;
+    florin_params_t params;
+} question_t;
+
+/* By plans for all rows. */
 static void add_sums(florin_session_t *session, size_t shard, void *arg)
 {
     (void)shard;
+    const question_t *question = arg;
     florin_session_command(session, "SET LOCAL enable_seqscan = on");
-    florin_session_call(session, FLORIN_SQL_TRIAL, arg);
-    florin_session_command(session, "COMMIT");
+    florin_session_call(session, question->statement, &question->params);
 }
 
-static int sum_all(florin_store_t *self, florin_error_t *error)
+static int ask_all(florin_store_t *self, question_t *question, florin_error_t *error)
 {
-    florin_params_t params;
-    florin_params_init(&params, self->arena);
-    florin_params_u64(&params, FLORIN_TRIAL_ROWS_MAX + 1);
-    return florin_store_round_all(self, add_sums, &params, florin_store_deadline(self), error);
+    return florin_store_round_all(self, add_sums, question, florin_store_deadline(self), error);
+}
+
+static const PGresult *sums_of(const florin_store_t *self, size_t shard)
+{
+    return florin_session_result(&self->shards[shard], 1);
 }
 
 florin_sum_t florin_store_column_sum(const PGresult *rows, int row, int column)
@@ -30,77 +36,110 @@ florin_sum_t florin_store_column_sum(const PGresult *rows, int row, int column)
     return sum;
 }
 
-static uint64_t key_of(const florin_trial_row_t *row)
+static uint64_t key_of(const PGresult *rows, int row)
 {
-    return (uint64_t)row->ledger << 16 | row->code;
+    return florin_column_u64(rows, row, 0) << 16 | florin_column_u64(rows, row, 1);
 }
 
-static int compare_rows(const void *left, const void *right)
+static void add_row(florin_trial_row_t *sum, const PGresult *rows, int row)
 {
-    uint64_t a = key_of(left), b = key_of(right);
-    return (a > b) - (a < b);
+    sum->ledger = florin_column_u32(rows, row, 0);
+    sum->code = (uint16_t)florin_column_u32(rows, row, 1);
+    sum->accounts_count += florin_column_u64(rows, row, 2);
+    sum->debits_pending += florin_store_column_sum(rows, row, 3);
+    sum->debits_posted += florin_store_column_sum(rows, row, 4);
+    sum->credits_pending += florin_store_column_sum(rows, row, 5);
+    sum->credits_posted += florin_store_column_sum(rows, row, 6);
 }
 
-/* Rows of several shards, sorted: those of one ledger and code become one. */
-static size_t merge(florin_trial_row_t *rows, size_t count)
+/* The least ledger and code that some shard has not given yet; false when all have. */
+static bool least(const florin_store_t *self, const int next[], uint64_t *key)
 {
-    size_t kept = 0;
-    qsort(rows, count, sizeof *rows, compare_rows);
-    for (size_t i = 0; i < count; i++) {
-        if (kept == 0 || key_of(&rows[kept - 1]) != key_of(&rows[i])) {
-            rows[kept++] = rows[i];
-            continue;
+    bool any = false;
+    for (size_t i = 0; i < self->shards_count; i++) {
+        const PGresult *rows = sums_of(self, i);
+        if (next[i] < PQntuples(rows) && (!any || key_of(rows, next[i]) < *key)) {
+            *key = key_of(rows, next[i]);
+            any = true;
         }
-        florin_trial_row_t *sum = &rows[kept - 1];
-        sum->accounts_count += rows[i].accounts_count;
-        sum->debits_pending += rows[i].debits_pending;
-        sum->debits_posted += rows[i].debits_posted;
-        sum->credits_pending += rows[i].credits_pending;
-        sum->credits_posted += rows[i].credits_posted;
     }
-    return kept;
+    return any;
 }
 
-static int collect(florin_store_t *self, florin_trial_row_t *rows, size_t *count,
-                   florin_error_t *error)
+/* A full page ends where a ledger does, if one does. */
+static void cut(florin_trial_page_t *page, const florin_trial_row_t *rows, uint64_t next)
 {
-    for (size_t shard = 0; shard < self->shards_count; shard++) {
-        const PGresult *result = florin_session_result(&self->shards[shard], 1);
-        for (int i = 0; i < PQntuples(result); i++) {
-            if (*count == FLORIN_TRIAL_ROWS_MAX)
-                return florin_error_set(error, FLORIN_ERROR_TOO_LARGE,
-                                        "the trial balance has more than %d rows",
-                                        FLORIN_TRIAL_ROWS_MAX);
-            rows[(*count)++] = (florin_trial_row_t){
-                .ledger = florin_column_u32(result, i, 0),
-                .code = (uint16_t)florin_column_u32(result, i, 1),
-                .accounts_count = florin_column_u64(result, i, 2),
-                .debits_pending = florin_store_column_sum(result, i, 3),
-                .debits_posted = florin_store_column_sum(result, i, 4),
-                .credits_pending = florin_store_column_sum(result, i, 5),
-                .credits_posted = florin_store_column_sum(result, i, 6),
-            };
-        }
-        *count = merge(rows, *count);
-    }
-    return 0;
+    size_t count = page->count;
+    page->more = true;
+    page->next_ledger = (uint32_t)(next >> 16);
+    while (count > 0 && rows[count - 1].ledger == page->next_ledger)
+        count--;
+    page->split = count == 0;
+    if (page->split)
+        page->next_code = (uint16_t)next;
+    else
+        page->count = count;
 }
 
-int florin_store_trial_balance(florin_store_t *self, florin_trial_row_t *rows, size_t *count,
+static void merge(const florin_store_t *self, const florin_trial_query_t *query,
+                  florin_trial_row_t *rows, florin_trial_page_t *page)
+{
+    int next[FLORIN_SHARDS_MAX] = {0};
+    uint64_t key;
+    while (page->count < query->limit && least(self, next, &key)) {
+        florin_trial_row_t *row = &rows[page->count++];
+        *row = (florin_trial_row_t){0};
+        for (size_t i = 0; i < self->shards_count; i++) {
+            const PGresult *sums = sums_of(self, i);
+            if (next[i] < PQntuples(sums) && key_of(sums, next[i]) == key)
+                add_row(row, sums, next[i]++);
+        }
+    }
+    if (least(self, next, &key))
+        cut(page, rows, key);
+    page->split |= query->code > 0 && page->count > 0 && rows[0].ledger == query->ledger;
+}
+
+static int read_page(florin_store_t *self, const florin_trial_query_t *query,
+                     florin_trial_row_t *rows, florin_trial_page_t *page, florin_error_t *error)
+{
+    question_t question = {.statement = FLORIN_SQL_TRIAL};
+    florin_params_init(&question.params, self->arena);
+    florin_params_u64(&question.params, query->ledger);
+    florin_params_u32(&question.params, query->code);
+    florin_params_u64(&question.params, query->limit + 1);
+    int result = ask_all(self, &question, error);
+    if (result == 0)
+        merge(self, query, rows, page);
+    if (result != 0 || !page->split)
+        return result;
+    question.statement = FLORIN_SQL_TRIAL_LEDGER;
+    florin_params_init(&question.params, self->arena);
+    florin_params_u64(&question.params, rows[0].ledger);
+    result = ask_all(self, &question, error);
+    for (size_t i = 0; i < self->shards_count && result == 0; i++)
+        add_row(&page->total, sums_of(self, i), 0);
+    return result;
+}
+
+int florin_store_trial_balance(florin_store_t *self, const florin_trial_query_t *query,
+                               florin_trial_row_t *rows, florin_trial_page_t *page,
                                florin_error_t *error)
 {
-    *count = 0;
+    *page = (florin_trial_page_t){0};
+    if (query->limit < 1 || query->limit > FLORIN_TRIAL_ROWS_MAX)
+        return florin_error_set(error, FLORIN_ERROR_INVALID, "limit: must be 1 to %d",
+                                FLORIN_TRIAL_ROWS_MAX);
     florin_arena_reset(self->arena);
     int result = florin_store_map(self, error);
-    const florin_moment_t moment = {.shards = florin_store_all_shards(self),
-                                    .patience_ms = PATIENCE_MS};
-    if (result == 0)
-        result = florin_store_moment(self, &moment, error);
     if (result != 0)
         return result;
-    result = sum_all(self, error);
-    if (result == 0)
-        return collect(self, rows, count, error);
+    const florin_moment_t moment = {.shards = florin_store_all_shards(self),
+                                    .patience_ms = PATIENCE_MS};
+    result = florin_store_moment(self, &moment, error);
+    if (result != 0)
+        return result;
+    result = read_page(self, query, rows, page, error);
     florin_store_moment_end(self, moment.shards);
     return result;
 }

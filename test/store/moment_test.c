@@ -68,13 +68,14 @@ static void forget_halves(void)
 /* --------------------------------------------------------------------------- the trial balance */
 
 static florin_trial_row_t rows[FLORIN_TRIAL_ROWS_MAX];
+static florin_trial_page_t page;
 
 static int sum(florin_sum_t *debits, florin_sum_t *credits, florin_error_t *error)
 {
-    size_t count = 0;
     *debits = *credits = 0;
-    int result = florin_store_trial_balance(store, rows, &count, error);
-    for (size_t i = 0; i < count && result == 0; i++) {
+    int result = florin_store_trial_balance(
+        store, &(florin_trial_query_t){.limit = FLORIN_TRIAL_ROWS_MAX}, rows, &page, error);
+    for (size_t i = 0; i < page.count && result == 0; i++) {
         *debits += rows[i].debits_posted;
         *credits += rows[i].credits_posted;
     }
@@ -129,6 +130,81 @@ static void never_shows_half_a_batch(void **state)
     expect_sum(SHARDS * MONEY + 5);
     assert_int_equal(pthread_join(thread, NULL), 0);
     forget_halves();
+}
+
+/* --------------------------------------------------------------------------------------- pages */
+
+enum { WIDE = 9000, WIDE_CODES = 5000, NARROW = 9001, NARROW_CODES = 100, LEDGERS = 51 };
+
+/* One ledger of more codes than a page has rows and then fifty of a hundred, on two shards: half of
+ * the codes on each, and every tenth on both. */
+static void open_many(void)
+{
+    for (size_t shard = 0; shard < 2; shard++) {
+        char sql[SQL_BYTES];
+        snprintf(sql, sizeof sql,
+                 "INSERT INTO accounts SELECT gen_random_uuid(), NULL, 0, 7, 0, 7, 0, 1, 1, ledger,"
+                 " code, 0 FROM (SELECT %d AS ledger, generate_series(1, %d) AS code UNION ALL"
+                 " SELECT %d + n, generate_series(1, %d) FROM generate_series(0, %d) AS n) AS pairs"
+                 " WHERE code %% 2 = %zu OR code %% 10 = 0",
+                 WIDE, WIDE_CODES, NARROW, NARROW_CODES, LEDGERS - 2, shard);
+        servers_ask(servers_shard(shard), sql);
+    }
+}
+
+static void check_row(const florin_trial_row_t *row, uint32_t *of, uint16_t *code)
+{
+    uint16_t codes = *of == WIDE ? WIDE_CODES : NARROW_CODES;
+    *of += *code == codes;
+    *code = (uint16_t)(*code == codes ? 1 : *code + 1);
+    uint64_t expected = *code % 10 == 0 ? 2 : 1;
+    assert_int_equal(row->ledger, *of);
+    assert_int_equal(row->code, *code);
+    assert_int_equal(row->accounts_count, expected);
+    assert_true(row->debits_posted == 7 * expected && row->credits_posted == 7 * expected);
+}
+
+/* Each pair once, in order; a ledger whole on a page, or its total beside its part. */
+static void walk(size_t limit, size_t pages_expected)
+{
+    florin_trial_query_t query = {.ledger = WIDE, .limit = limit};
+    uint32_t of = WIDE;
+    uint16_t code = 0;
+    size_t pages = 0;
+    do {
+        florin_error_t error = {0};
+        if (florin_store_trial_balance(store, &query, rows, &page, &error) != 0)
+            fail_msg("%s", error.message);
+        for (size_t i = 0; i < page.count; i++)
+            check_row(&rows[i], &of, &code);
+        size_t codes = rows[0].ledger == WIDE ? WIDE_CODES : NARROW_CODES;
+        assert_int_equal(page.split, codes > limit || query.code > 0);
+        if (page.split) {
+            assert_int_equal(page.total.ledger, rows[0].ledger);
+            assert_int_equal(page.total.code, 0);
+            assert_int_equal(page.total.accounts_count, codes + codes / 10);
+            assert_true(page.total.credits_posted == 7 * (codes + codes / 10));
+        }
+        assert_true(!page.more || page.next_code > 0 || code == NARROW_CODES || code == WIDE_CODES);
+        query.ledger = page.next_ledger;
+        query.code = page.next_code;
+        pages++;
+    } while (page.more);
+    assert_int_equal(of, WIDE + LEDGERS - 1);
+    assert_int_equal(code, NARROW_CODES);
+    assert_int_equal(pages, pages_expected);
+}
+
+static void more_pairs_than_a_page_has_rows(void **state)
+{
+    (void)state;
+    open_many();
+    walk(FLORIN_TRIAL_ROWS_MAX, 3); /* 4,096; 904 and 31 ledgers; 19 ledgers */
+    walk(250, 20 + 25);             /* two ledgers a page */
+    walk(100, 50 + 50);
+    walk(99, 51 + 2 * 50); /* what is left of a page after a part may be too short for the next */
+    servers_ask(servers_shard(0), "DELETE FROM accounts WHERE ledger >= 9000");
+    servers_ask(servers_shard(1), "DELETE FROM accounts WHERE ledger >= 9000");
 }
 
 /* --------------------------------------------------------------------------- several accounts */
@@ -337,6 +413,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(waits_for_no_lock),
         cmocka_unit_test(never_shows_half_a_batch),
+        cmocka_unit_test(more_pairs_than_a_page_has_rows),
         cmocka_unit_test(lookups_add_up),
         cmocka_unit_test(an_account_is_opened_with_its_batch),
         cmocka_unit_test(batches_that_cross_leave_traces),

@@ -138,17 +138,18 @@ static void *work(void *arg)
 static void *audit(void *arg)
 {
     florin_store_t *store = open_store();
-    florin_trial_row_t *rows = calloc(FLORIN_TRIAL_ROWS_MAX, sizeof *rows);
+    florin_trial_row_t rows[10];
     size_t *balances = arg;
     bool right = true;
     while (right && !atomic_load(&done)) {
         florin_error_t error;
         florin_sum_t debits = 0, credits = 0;
-        size_t count;
-        int result = florin_store_trial_balance(store, rows, &count, &error);
+        florin_trial_page_t page;
+        int result = florin_store_trial_balance(store, &(florin_trial_query_t){.limit = 10}, rows,
+                                                &page, &error);
         if (result == FLORIN_ERROR_CONFLICT)
             continue; /* it may have to wait too long */
-        for (size_t i = 0; i < count; i++) {
+        for (size_t i = 0; i < page.count; i++) {
             debits += rows[i].debits_posted;
             credits += rows[i].credits_posted;
         }
@@ -157,7 +158,6 @@ static void *audit(void *arg)
         if (!right)
             fprintf(stderr, "audit: %s\n", result ? error.message : "the sums differ");
     }
-    free(rows);
     florin_store_destroy(&store);
     return right ? NULL : (void *)1;
 }

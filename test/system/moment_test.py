@@ -5,6 +5,7 @@ import threading
 import time
 
 from cluster import Payer, SystemTest
+from wire import AGAIN, id_bytes, pb
 
 SECONDS = 5
 BANK, ACCOUNTS = 99, range(1, 9)
@@ -22,10 +23,15 @@ class MomentTest(SystemTest):
                 client.pay(1000 + account, BANK, account, MONEY)
 
     def read(self, ending, sums):
-        """Looks up all accounts in one request, again and again."""
+        """Looks up all accounts in one request, again and again; a machine that stands still may
+        keep a batch half done for longer than a lookup waits."""
+        lookup = pb.LookupAccountsRequest(ids=[id_bytes(account) for account in ACCOUNTS])
         with self.cluster.client() as client:
             while not ending.is_set():
-                sums.append(sum(client.balances(*ACCOUNTS).values()))
+                reply = client.call("accounts", lookup_accounts=lookup)
+                if reply.status not in AGAIN:
+                    sums.append(sum(account.credits_posted - account.debits_posted
+                                    for account in reply.lookup_accounts.accounts))
 
     def test_a_lookup_adds_up(self):
         ending, sums = threading.Event(), []
@@ -46,6 +52,28 @@ class MomentTest(SystemTest):
         self.assertGreater(len(sums), 100)
         self.assertEqual(set(sums), {len(ACCOUNTS) * MONEY})
         self.cluster.audit()
+
+    def test_pairs_beyond_a_page(self):
+        """More of them in one currency than a page has rows."""
+        for first in range(1, 5001, 1000):
+            reply = self.client.call("accounts", open_accounts=pb.OpenAccountsRequest(accounts=[
+                pb.Account(id=id_bytes(10**6 + code), ledger=203, code=code)
+                for code in range(first, first + 1000)]))
+            self.assertEqual(reply.status, pb.STATUS_OK)
+        self.client.pay(6000, 10**6 + 1, 10**6 + 5000, 77, ledger=203)
+        whole = self.client.call("accounts", trial_balance=pb.TrialBalanceRequest())
+        self.assertEqual(whole.status, pb.STATUS_TOO_LARGE)
+        self.assertIn("limit", whole.message)
+        *rows, verdict = self.cluster.florin_json("trial-balance")
+        self.assertEqual([row["code"] for row in rows if row["ledger"] == 203],
+                         list(range(1, 5001)))
+        self.assertEqual(verdict, {"balanced": True})
+        told = self.cluster.florin("trial-balance").stdout
+        self.assertIn("CZK: debits and credits are equal", told)
+        self.assertIn("EUR: debits and credits are equal", told)
+        for fields, message in (({"limit": 4097}, "limit: 4097"), ({"cursor": b"short"}, "cursor: 5")):
+            reply = self.client.call("accounts", trial_balance=pb.TrialBalanceRequest(**fields))
+            self.assertIn(message, reply.message)
 
     def vacuum(self):
         """A slow one."""

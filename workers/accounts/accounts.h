@@ -43,7 +43,7 @@ void florin_accounts_lookup(florin_accounts_t *self, florin_call_t *calls, size_
                             florin_arena_t *arena);
 void florin_accounts_statement(florin_accounts_t *self, florin_call_t *calls, size_t count,
                                florin_arena_t *arena);
-/* One trial balance for all that ask. */
+/* One page for all that ask for the same, one after the other. */
 void florin_accounts_trial_balance(florin_accounts_t *self, florin_call_t *calls, size_t count,
                                    florin_arena_t *arena);
 
