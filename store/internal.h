@@ -57,7 +57,8 @@ typedef struct {
 struct florin_store {
     florin_session_timeouts_t timeouts;
     uint32_t in_doubt_after_ms, traces_kept_ms;
-    florin_arena_t *arena; /* of one call */
+    florin_arena_t *arena;         /* of one call */
+    florin_arena_t *release_arena; /* of a release in the middle of one */
     florin_metrics_t *metrics;
     florin_clocks_t *clocks, *own_clocks; /* the latter NULL: they are others' */
     uint64_t clocks_asked_ms;             /* when all servers were asked last */
@@ -95,6 +96,10 @@ struct florin_store {
     florin_aside_t aside[FLORIN_STORE_ASIDE_MAX]; /* batch/aside.c */
     size_t aside_count;
     florin_metric_t *aside_metric;
+
+    /* By shard: where the look for what is overdue ended; it goes on there. */
+    uint64_t expiry_after[FLORIN_SHARDS_MAX];
+    florin_id_t expiry_after_id[FLORIN_SHARDS_MAX];
 
     uint64_t looks; /* how often it was looked what is prepared */
     /* When the log last said that a home shard is away; 0 when it has answered since. The last is

@@ -68,6 +68,19 @@
     " FROM written"
 #define WRITES(table, sql) COUNTED(table, sql, "cardinality($1::uuid[])")
 
+/* A join, not = ANY: for each row that another batch changed while this one waited for it, the
+ * server checks the row again, and would sort the whole array anew to do so. */
+#define LOCK_ACCOUNTS                                                                              \
+    "SELECT " ACCOUNT_COLUMNS " FROM (SELECT unnest($1::uuid[]) AS id ORDER BY id) AS v"           \
+    " JOIN accounts USING (id) ORDER BY id FOR UPDATE OF accounts"
+
+/* What holds something on one side of some accounts, and its time is up: the first few of each. */
+#define OVERDUE_OF(accounts, side, is_credit)                                                      \
+    "SELECT p.*, " is_credit " FROM unnest(" accounts                                              \
+    "::uuid[]) AS a CROSS JOIN LATERAL (SELECT id, debit_account_id, credit_account_id"            \
+    " FROM pending_transfers WHERE " side "_account_id = a AND status = 1"                         \
+    " AND expires_at <= $3::bigint ORDER BY expires_at LIMIT $4::bigint) AS p"
+
 #define STATEMENT(id, kind, name, sql) [FLORIN_SQL_##id] = {FLORIN_STATEMENTS_##kind, name, sql}
 
 const florin_statement_text_t florin_statements[FLORIN_SQL_COUNT] = {
@@ -150,11 +163,8 @@ const florin_statement_text_t florin_statements[FLORIN_SQL_COUNT] = {
               "SELECT pg_advisory_xact_lock($1::bigint), pg_current_xact_id(), clock_timestamp(),"
               " (SELECT epoch FROM shard_identity WHERE NOT retired),"
               " (SELECT max(writes_from) FROM schema_migrations)"),
-    /* A join, not = ANY: for each row that another batch changed while this one waited for it, the
-     * server checks the row again, and would sort the whole array anew to do so. */
-    STATEMENT(ACCOUNTS_LOCK, SHARD, "accounts_lock",
-              "SELECT " ACCOUNT_COLUMNS " FROM (SELECT unnest($1::uuid[]) AS id ORDER BY id) AS v"
-              " JOIN accounts USING (id) ORDER BY id FOR UPDATE OF accounts"),
+    STATEMENT(ACCOUNTS_LOCK, SHARD, "accounts_lock", LOCK_ACCOUNTS),
+    STATEMENT(ACCOUNTS_LOCK_FREE, SHARD, "accounts_lock_free", LOCK_ACCOUNTS " SKIP LOCKED"),
     /* By the transaction that a row names as its latest to lock or change it: one that is prepared,
      * or runs, and began more than so many ms ago. Takes no locks and waits for none. */
     STATEMENT(ACCOUNTS_KEPT, SHARD, "accounts_kept",
@@ -163,9 +173,12 @@ const florin_statement_text_t florin_statements[FLORIN_SQL_COUNT] = {
               " UNION ALL SELECT backend_xid FROM pg_stat_activity WHERE xact_start < now()"
               " - $2::bigint * interval '1 ms') ORDER BY id"),
     STATEMENT(OVERDUE, SHARD, "overdue",
-              "SELECT id, debit_account_id, credit_account_id FROM pending_transfers"
-              " WHERE status = 1 AND expires_at <= $1::bigint ORDER BY expires_at"
-              " LIMIT $2::bigint"),
+              "SELECT id, debit_account_id, credit_account_id, expires_at FROM pending_transfers"
+              " WHERE status = 1 AND expires_at <= $1::bigint AND expires_at >= $2::bigint"
+              " AND (expires_at, id) > ($2::bigint, $3::uuid) ORDER BY expires_at, id"
+              " LIMIT $4::bigint"),
+    STATEMENT(OVERDUE_OF, SHARD, "overdue_of",
+              OVERDUE_OF("$1", "debit", "false") " UNION ALL " OVERDUE_OF("$2", "credit", "true")),
     /* Arrays of one length, side by side in the target list: three times as fast as one unnest of
      * them all in FROM, which stores its rows before it gives them. */
     STATEMENT(ACCOUNTS_INSERT, SHARD, "accounts_insert",

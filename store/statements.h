@@ -4,7 +4,7 @@
 
 /* The newest file of sql/control and sql/shard: what this program was built for. */
 #define FLORIN_SCHEMA_CONTROL 2
-#define FLORIN_SCHEMA_SHARD   5
+#define FLORIN_SCHEMA_SHARD   6
 
 /* What a server calls a second row of the same key, and what a statement that writes calls it when
  * it wrote other rows than it was given. */
@@ -51,8 +51,10 @@ typedef enum {
     /* shards: batches */
     FLORIN_SQL_HOLD,
     FLORIN_SQL_ACCOUNTS_LOCK,
+    FLORIN_SQL_ACCOUNTS_LOCK_FREE,
     FLORIN_SQL_ACCOUNTS_KEPT,
     FLORIN_SQL_OVERDUE,
+    FLORIN_SQL_OVERDUE_OF,
     FLORIN_SQL_ACCOUNTS_INSERT,
     FLORIN_SQL_ACCOUNTS_UPDATE,
     FLORIN_SQL_TRANSFERS_INSERT,

@@ -25,18 +25,17 @@ int florin_store_new(const florin_store_options_t *options, florin_store_t **sto
     if (sodium_init() < 0)
         return florin_error_set(error, FLORIN_ERROR_SYSTEM, "libsodium cannot start");
     florin_store_t *self = calloc(1, sizeof *self);
-    florin_arena_t *arena = self ? florin_arena_new(FLORIN_STORE_ARENA_BYTES) : NULL;
-    florin_clocks_t *own_clocks =
-        options->clocks ? NULL : florin_clocks_new(FLORIN_CLOCK_BOUND_MS_DEFAULT, options->metrics);
-    if (!arena || (!options->clocks && !own_clocks)) {
-        florin_clocks_destroy(&own_clocks);
-        florin_arena_destroy(&arena);
-        free(self);
+    if (self) {
+        self->arena = florin_arena_new(FLORIN_STORE_ARENA_BYTES);
+        self->release_arena = florin_arena_new(FLORIN_STORE_ARENA_BYTES);
+        if (!options->clocks)
+            self->own_clocks = florin_clocks_new(FLORIN_CLOCK_BOUND_MS_DEFAULT, options->metrics);
+        self->clocks = options->clocks ? options->clocks : self->own_clocks;
+    }
+    if (!self || !self->arena || !self->release_arena || !self->clocks) {
+        florin_store_destroy(&self);
         return florin_error_set(error, FLORIN_ERROR_MEMORY, "no memory for the store");
     }
-    self->arena = arena;
-    self->own_clocks = own_clocks;
-    self->clocks = own_clocks ? own_clocks : options->clocks;
     self->timeouts = (florin_session_timeouts_t){
         .connect_timeout_ms = options->connect_timeout_ms,
         .statement_timeout_ms = options->statement_timeout_ms,
@@ -74,6 +73,7 @@ void florin_store_destroy(florin_store_t **self_p)
         florin_session_close(&self->shards[i]);
     florin_clocks_destroy(&self->own_clocks);
     florin_arena_destroy(&self->arena);
+    florin_arena_destroy(&self->release_arena);
     free(self);
     *self_p = NULL;
 }

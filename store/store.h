@@ -98,8 +98,9 @@ int florin_store_settle_transfers(florin_store_t *self, florin_ledger_t *ledger,
 void florin_store_set_meanwhile(florin_store_t *self, void (*fn)(void *arg), void *arg);
 
 /* Says what florin_store_create_transfers would do with one request now, and changes nothing: takes
- * no lock, writes no row, and releases nothing that is overdue. The ledger then holds all accounts
- * that would be moved (florin_ledger_changed). */
+ * no lock, writes no row, and releases nothing that is overdue; FLORIN_ERROR_CONFLICT while
+ * something that is may be in its way. The ledger then holds all accounts that would be moved
+ * (florin_ledger_changed). */
 int florin_store_try_transfers(florin_store_t *self, florin_ledger_t *ledger,
                                const florin_transfer_event_t *events,
                                florin_transfer_outcome_t *outcomes, size_t count,
@@ -113,9 +114,19 @@ int florin_store_set_credit_limits(florin_store_t *self, florin_ledger_t *ledger
                                    florin_store_request_t *requests, size_t requests_count,
                                    florin_error_t *error) FLORIN_MUST_USE;
 
-/* Releases some pending transfers whose time is up; there may be more while *expired is not 0.
- * Batches do it for the accounts that they touch; this is for the accounts that nobody touches.
- * What lies on a shard that is away waits for it; an error when no shard answers. */
+/* Which of the pending transfers whose debit account is on a shard. */
+enum {
+    FLORIN_EXPIRE_LOCAL = 1,   /* those with all they touch on that shard */
+    FLORIN_EXPIRE_CROSSING = 2 /* the others */
+};
+
+/* Releases some pending transfers whose time is up, of one shard; there may be more while *expired
+ * is not 0. Batches do it for what is in their way; this is for all else. It goes on where the last
+ * one ended, and begins again at the end: what cannot be released, as its accounts are locked or
+ * on a shard that is away, keeps nothing else. Waits for no lock. `which`: a sum of these two. */
+int florin_store_expire_on(florin_store_t *self, florin_ledger_t *ledger, size_t shard,
+                           unsigned which, size_t *expired, florin_error_t *error) FLORIN_MUST_USE;
+/* All of it, shard after shard; an error when no shard answers. */
 int florin_store_expire(florin_store_t *self, florin_ledger_t *ledger, size_t *expired,
                         florin_error_t *error) FLORIN_MUST_USE;
 

@@ -164,6 +164,12 @@ static const struct {
     {"index pending_transfers_by_expiry",
      "CREATE INDEX pending_transfers_by_expiry ON public.pending_transfers USING btree "
      "(expires_at) WHERE (status = 1)"},
+    {"index pending_transfers_open_by_credit_account",
+     "CREATE INDEX pending_transfers_open_by_credit_account ON public.pending_transfers USING "
+     "btree (credit_account_id, expires_at) WHERE ((status = 1) AND (expires_at IS NOT NULL))"},
+    {"index pending_transfers_open_by_debit_account",
+     "CREATE INDEX pending_transfers_open_by_debit_account ON public.pending_transfers USING btree "
+     "(debit_account_id, expires_at) WHERE ((status = 1) AND (expires_at IS NOT NULL))"},
     {"index transfers_by_credit_account",
      "CREATE INDEX transfers_by_credit_account ON public.transfers USING btree (credit_account_id, "
      "\"timestamp\") WHERE (credit_debits_posted IS NOT NULL)"},

@@ -1,8 +1,10 @@
 /* The kinds of batches, and the tries of one. */
+#include "store/batch/batch.h"
 #include "store/batch/aside.h"
 #include "store/batch/commit.h"
 #include "store/batch/kinds.h"
 #include "store/batch/lock.h"
+#include "store/batch/overdue.h"
 
 #include <sodium.h>
 #include <string.h>
@@ -61,7 +63,7 @@ static florin_step_t write(florin_plan_t *self)
     return FLORIN_STEP_AGAIN;
 }
 
-static florin_step_t try_once(florin_plan_t *self, florin_overdue_t *overdue, size_t *overdue_count)
+static florin_step_t try_once(florin_plan_t *self, florin_held_t *held)
 {
     florin_arena_reset(self->store->arena);
     memset(self->parts, 0, sizeof self->parts);
@@ -69,16 +71,15 @@ static florin_step_t try_once(florin_plan_t *self, florin_overdue_t *overdue, si
     self->sides = NULL;
     randombytes_buf(&self->id, sizeof self->id);
     florin_store_follow_map(self->store);
-    florin_step_t step = florin_batch_read(self, overdue, overdue_count);
+    florin_step_t step = florin_batch_read(self);
     FLORIN_FAILPOINT("store_locked");
     if (step == FLORIN_STEP_DONE) {
         bool possible = apply(self);
         FLORIN_FAILPOINT("store_applied");
-        if (!possible)
-            step = FLORIN_STEP_AGAIN;
-        else if (!self->dry)
-            step = write(self);
+        step = possible ? florin_overdue_look(self, held) : FLORIN_STEP_AGAIN;
     }
+    if (step == FLORIN_STEP_DONE && !self->dry)
+        step = write(self);
     if (step != FLORIN_STEP_DONE || self->dry)
         florin_batch_roll_back(self);
     return step;
@@ -92,8 +93,25 @@ static void pause_between(unsigned tries)
     nanosleep(&(struct timespec){.tv_nsec = (long)pause_us * 1000}, NULL);
 }
 
-static size_t release_overdue(florin_store_t *store, florin_ledger_t *ledger,
-                              const florin_overdue_t *overdue, size_t count);
+/* Releases what is in the way, as a batch of its own. The rest of this one waits for it no longer
+ * than for a lock. A dry run releases nothing. */
+static void make_way(florin_plan_t *self, florin_held_t *held)
+{
+    florin_error_t error;
+    if (self->sweep_until_ms == 0)
+        self->sweep_until_ms = florin_clock_ms() + self->store->timeouts.lock_timeout_ms;
+    florin_store_request_t *releases =
+        self->dry || florin_clock_ms() >= self->sweep_until_ms
+            ? NULL
+            : florin_arena_calloc(self->store->arena, held->overdue_count, sizeof *releases);
+    if (!releases) {
+        florin_overdue_give_up(held);
+        return;
+    }
+    (void)florin_batch_release(self->store, self->ledger, held->overdue, releases,
+                               held->overdue_count, false, &error);
+    florin_overdue_judge(held, releases);
+}
 
 /* What conflicts told last; whoever needs more tries than these is told it. */
 static void give_way(florin_plan_t *self, unsigned tries)
@@ -106,22 +124,20 @@ static void give_way(florin_plan_t *self, unsigned tries)
 }
 
 /* Tries this part until it is done, or a server has refused several requests for what may be the
- * fault of one: then nothing of it is done, and it is false. Each turn of the loop ends it, sweeps
- * for the only time, counts a try, or leaves fewer requests. */
+ * fault of one: then nothing of it is done, and it is false. Each turn of the loop ends it, counts
+ * a try, leaves fewer requests, or makes way for them, which ends with its time. */
 static bool run_part(florin_plan_t *self, uint64_t deadline_ms)
 {
-    florin_overdue_t overdue[FLORIN_OVERDUE_MAX];
-    size_t overdue_count = 0;
+    florin_held_t held;
     unsigned tries = 0;
     while (florin_plan_living(self) > 0) {
         size_t before = florin_plan_living(self);
         self->refused = self->collided = false;
-        florin_step_t step = try_once(self, overdue, &overdue_count);
+        florin_step_t step = try_once(self, &held);
         if (step == FLORIN_STEP_DONE)
             return true;
         if (step == FLORIN_STEP_SWEEP) {
-            self->swept = true;
-            (void)release_overdue(self->store, self->ledger, overdue, overdue_count);
+            make_way(self, &held);
             continue;
         }
         if (self->refused)
@@ -274,13 +290,11 @@ int florin_store_set_credit_limits(florin_store_t *self, florin_ledger_t *ledger
     return start(&batch, error);
 }
 
-/* Returns how many were released; those that could not be are tried again by the next one who
- * looks. */
-static size_t release_overdue(florin_store_t *store, florin_ledger_t *ledger,
-                              const florin_overdue_t *overdue, size_t count)
+size_t florin_batch_release(florin_store_t *store, florin_ledger_t *ledger,
+                            const florin_overdue_t *overdue, florin_store_request_t *requests,
+                            size_t count, bool yields, florin_error_t *error)
 {
-    florin_store_request_t requests[FLORIN_OVERDUE_MAX];
-    florin_error_t error;
+    florin_arena_t *arena = store->arena;
     size_t expired = 0;
     for (size_t i = 0; i < count; i++)
         requests[i] = (florin_store_request_t){.events_count = 1};
@@ -291,77 +305,11 @@ static size_t release_overdue(florin_store_t *store, florin_ledger_t *ledger,
                            .expired = &expired,
                            .requests = requests,
                            .requests_count = count,
-                           .swept = true};
-    if (start(&batch, &error) != 0) {
-        florin_log(FLORIN_LOG_WARN, "expiry_failed", "%s", error.message);
-        return 0;
-    }
+                           .yields = yields};
+    store->arena = store->release_arena;
+    error->code = 0;
+    if (start(&batch, error) != 0)
+        fail_all(&batch, error);
+    store->arena = arena;
     return expired;
-}
-
-/* What one shard has that is overdue, by agreed time: without one, nothing is. */
-static void add_overdue(florin_session_t *session, size_t shard, void *arg)
-{
-    florin_store_t *self = arg;
-    florin_params_t params;
-    uint64_t now;
-    (void)shard;
-    florin_params_init(&params, self->arena);
-    florin_params_u64(&params, florin_clocks_now(self->clocks, &now, NULL) == 0 ? now : 0);
-    florin_params_u64(&params, FLORIN_OVERDUE_LOOK);
-    florin_session_call(session, FLORIN_SQL_OVERDUE, &params);
-    florin_session_call(session, FLORIN_SQL_CLOCK, NULL);
-}
-
-/* A look at one shard, and at its clock, which otherwise only those see who write there. */
-static int look_for_overdue(florin_store_t *self, size_t shard, florin_error_t *error)
-{
-    uint64_t sent_ns = florin_clock_boot_ns();
-    int result = florin_store_read(self, florin_shards_of(shard), add_overdue, self, error);
-    if (result == 0)
-        florin_store_take_clock(self, shard, florin_session_result(&self->shards[shard], 1), 0,
-                                sent_ns, florin_clock_boot_ns());
-    return result;
-}
-
-/* Takes what a shard has found that can be released now: what lies on these shards alone. Each is
- * found on its other shards, too; the one of its debit account counts. */
-static size_t take_found(const florin_store_t *self, size_t shard, florin_shards_t shards,
-                         florin_overdue_t *overdue, size_t count)
-{
-    const PGresult *rows = florin_session_result(&self->shards[shard], 0);
-    for (int i = 0; i < PQntuples(rows) && count < FLORIN_OVERDUE_MAX; i++) {
-        const florin_overdue_t found = florin_row_overdue(rows, i);
-        if (florin_store_shard_of(self, found.sides.debit) == shard &&
-            florin_shards_has(shards, florin_store_shard_of(self, found.sides.credit)) &&
-            florin_shards_has(shards, florin_store_shard_of(self, found.id)))
-            overdue[count++] = found;
-    }
-    return count;
-}
-
-int florin_store_expire(florin_store_t *self, florin_ledger_t *ledger, size_t *expired,
-                        florin_error_t *error)
-{
-    florin_overdue_t overdue[FLORIN_OVERDUE_MAX];
-    florin_shards_t answered = 0;
-    size_t count = 0;
-    *expired = 0;
-    int result = florin_store_map(self, error);
-    if (result != 0)
-        return result;
-    florin_arena_reset(self->arena);
-    for (size_t i = 0; i < self->shards_count; i++) {
-        int code = look_for_overdue(self, i, error);
-        if (code == 0)
-            answered |= florin_shards_of(i);
-        else
-            result = code;
-    }
-    for (size_t i = 0; i < self->shards_count; i++)
-        if (florin_shards_has(answered, i))
-            count = take_found(self, i, answered, overdue, count);
-    if (count > 0)
-        *expired = release_overdue(self, ledger, overdue, count);
-    return answered ? 0 : result;
 }

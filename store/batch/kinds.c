@@ -28,7 +28,59 @@ static bool apply_transfers(florin_plan_t *self, size_t first, size_t count)
     return room;
 }
 
-const florin_kind_t florin_kind_transfers = {florin_plan_sides, named_by_transfer, apply_transfers};
+static florin_id_t if_debits(const florin_plan_t *self, florin_id_t id)
+{
+    const florin_account_t *account = florin_ledger_account(self->ledger, id);
+    return account && account->balances.debits_pending > 0 ? id : 0;
+}
+
+static florin_id_t if_credits(const florin_plan_t *self, florin_id_t id)
+{
+    const florin_account_t *account = florin_ledger_account(self->ledger, id);
+    return account && account->balances.credits_pending > 0 ? id : 0;
+}
+
+/* A balancing transfer that moved less than it might have; one of a chain that failed may have. */
+static bool moved_less(const florin_plan_t *self, const florin_transfer_t *transfer)
+{
+    const florin_entry_t *entry = florin_ledger_find_transfer(self->ledger, transfer->id);
+    return !entry || entry->transfer.amount < transfer->amount;
+}
+
+static florin_sides_t transfer_obstacles(const florin_plan_t *self, size_t index)
+{
+    const florin_transfer_t *transfer = &self->transfers[index].transfer;
+    const florin_sides_t sides = florin_plan_sides(self, index);
+    switch (self->transfer_outcomes[index].result) {
+    case FLORIN_TRANSFER_EXCEEDS_CREDITS:
+    case FLORIN_TRANSFER_OVERFLOWS_DEBITS_PENDING:
+    case FLORIN_TRANSFER_OVERFLOWS_DEBITS:
+        return (florin_sides_t){.debit = if_debits(self, sides.debit)};
+    case FLORIN_TRANSFER_EXCEEDS_DEBITS:
+    case FLORIN_TRANSFER_OVERFLOWS_CREDITS_PENDING:
+    case FLORIN_TRANSFER_OVERFLOWS_CREDITS:
+        return (florin_sides_t){.credit = if_credits(self, sides.credit)};
+    /* What closed it may be of amount 0. */
+    case FLORIN_TRANSFER_DEBIT_ACCOUNT_ALREADY_CLOSED:
+        return (florin_sides_t){sides.debit, sides.debit};
+    case FLORIN_TRANSFER_CREDIT_ACCOUNT_ALREADY_CLOSED:
+        return (florin_sides_t){sides.credit, sides.credit};
+    case FLORIN_TRANSFER_CREATED:
+    case FLORIN_TRANSFER_LINKED_EVENT_FAILED: {
+        bool debit = transfer->flags & FLORIN_TRANSFER_FLAG_BALANCING_DEBIT;
+        bool credit = transfer->flags & FLORIN_TRANSFER_FLAG_BALANCING_CREDIT;
+        if ((!debit && !credit) || !moved_less(self, transfer))
+            return (florin_sides_t){0};
+        return (florin_sides_t){debit ? if_debits(self, sides.debit) : 0,
+                                credit ? if_credits(self, sides.credit) : 0};
+    }
+    default:
+        return (florin_sides_t){0};
+    }
+}
+
+const florin_kind_t florin_kind_transfers = {florin_plan_sides, named_by_transfer, apply_transfers,
+                                             transfer_obstacles};
 
 /* An id's own shard alone: whoever creates a transfer of that id writes there, too, and the primary
  * key lets one of the two do it. */
@@ -56,7 +108,21 @@ static bool apply_limits(florin_plan_t *self, size_t first, size_t count)
                                            self->credit_limit_outcomes + first);
 }
 
-const florin_kind_t florin_kind_limits = {.accounts = limited_account, .apply = apply_limits};
+static florin_sides_t limit_obstacles(const florin_plan_t *self, size_t index)
+{
+    florin_id_t id = self->credit_limits[index].account_id;
+    switch (self->credit_limit_outcomes[index].result) {
+    case FLORIN_LIMIT_EXCEEDS_CREDITS:
+        return (florin_sides_t){.debit = if_debits(self, id)};
+    case FLORIN_LIMIT_EXCEEDS_DEBITS:
+        return (florin_sides_t){.credit = if_credits(self, id)};
+    default:
+        return (florin_sides_t){0};
+    }
+}
+
+const florin_kind_t florin_kind_limits = {
+    .accounts = limited_account, .apply = apply_limits, .obstacles = limit_obstacles};
 
 static florin_sides_t overdue_sides(const florin_plan_t *self, size_t index)
 {
@@ -77,4 +143,5 @@ static bool apply_overdue(florin_plan_t *self, size_t first, size_t count)
     return room;
 }
 
-const florin_kind_t florin_kind_overdue = {overdue_sides, named_by_overdue, apply_overdue};
+const florin_kind_t florin_kind_overdue = {
+    .accounts = overdue_sides, .named = named_by_overdue, .apply = apply_overdue};

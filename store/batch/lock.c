@@ -142,9 +142,11 @@ static bool fence_holds(florin_plan_t *self, size_t shard)
     return false;
 }
 
-static bool looks_for_overdue(const florin_plan_t *self)
+static florin_statement_t accounts_statement(const florin_plan_t *self)
 {
-    return self->transfers && !self->swept && !self->dry;
+    if (self->dry)
+        return FLORIN_SQL_ACCOUNTS;
+    return self->yields ? FLORIN_SQL_ACCOUNTS_LOCK_FREE : FLORIN_SQL_ACCOUNTS_LOCK;
 }
 
 /* One round: begin, hold, lock, and read what must be read under the locks. Each statement sees
@@ -165,8 +167,9 @@ static void add_reads(florin_plan_t *self, size_t shard)
     if (part->account_ids_count > 0) {
         florin_params_init(&params, self->store->arena);
         florin_params_ids(&params, part->account_ids, part->account_ids_count);
-        florin_session_call(session, self->dry ? FLORIN_SQL_ACCOUNTS : FLORIN_SQL_ACCOUNTS_LOCK,
-                            &params);
+        florin_session_call(session, accounts_statement(self), &params);
+        if (self->yields)
+            florin_session_call(session, FLORIN_SQL_ACCOUNTS, &params);
     }
     if (part->transfer_ids_count > 0) {
         florin_params_init(&params, self->store->arena);
@@ -177,12 +180,6 @@ static void add_reads(florin_plan_t *self, size_t shard)
         florin_params_init(&params, self->store->arena);
         florin_windows_params(&params, part->limits, part->limits_count, self->now);
         florin_session_call(session, FLORIN_SQL_WINDOWS, &params);
-    }
-    if (looks_for_overdue(self)) {
-        florin_params_init(&params, self->store->arena);
-        florin_params_u64(&params, self->now);
-        florin_params_u64(&params, FLORIN_OVERDUE_LOOK);
-        florin_session_call(session, FLORIN_SQL_OVERDUE, &params);
     }
     florin_session_sync(session);
     part->state = FLORIN_PART_OPEN;
@@ -260,9 +257,8 @@ static void load_windows(florin_plan_t *self, const florin_part_t *part, const P
     }
 }
 
-/* What add_reads asked for, in the same order; `overdue` is what is, if it was asked. False when
- * there is no memory. */
-static bool load(florin_plan_t *self, size_t shard, const PGresult **overdue)
+/* What add_reads asked for, in the same order. False when there is no memory. */
+static bool load(florin_plan_t *self, size_t shard)
 {
     const florin_session_t *session = &self->store->shards[shard];
     florin_part_t *part = &self->parts[shard];
@@ -273,28 +269,35 @@ static bool load(florin_plan_t *self, size_t shard, const PGresult **overdue)
     if (part->account_ids_count > 0 &&
         !load_accounts(self, part, florin_session_result(session, index++)))
         return false;
+    if (part->account_ids_count > 0 && self->yields)
+        part->seen = florin_session_result(session, index++);
     if (part->transfer_ids_count > 0) {
         part->transfers = florin_session_result(session, index++);
         if (!load_transfers(self, shard, part->transfers))
             return false;
     }
     if (part->limits_count > 0)
-        load_windows(self, part, florin_session_result(session, index++));
-    *overdue = looks_for_overdue(self) ? florin_session_result(session, index) : NULL;
+        load_windows(self, part, florin_session_result(session, index));
     return true;
 }
 
-/* Of what is overdue, what holds something on accounts of this batch. */
-static size_t own_overdue(const florin_plan_t *self, const PGresult *rows,
-                          florin_overdue_t *overdue, size_t count)
+/* Whether an account is there, and was left out when those that are free were locked. */
+static bool is_locked(const florin_plan_t *self, florin_id_t id)
 {
-    for (int i = 0; i < PQntuples(rows) && count < FLORIN_OVERDUE_MAX; i++) {
-        const florin_overdue_t found = florin_row_overdue(rows, i);
-        if (florin_ledger_account(self->ledger, found.sides.debit) ||
-            florin_ledger_account(self->ledger, found.sides.credit))
-            overdue[count++] = found;
-    }
-    return count;
+    return !florin_ledger_account(self->ledger, id) &&
+           florin_row_find(self->parts[florin_store_shard_of(self->store, id)].seen, id) >= 0;
+}
+
+static void leave_locked(florin_plan_t *self, florin_store_request_t *request, size_t event,
+                         void *arg)
+{
+    (void)arg;
+    const florin_sides_t sides = florin_plan_accounts(self, event);
+    bool debit = is_locked(self, sides.debit);
+    char id[FLORIN_ID_TEXT_BYTES];
+    if (debit || is_locked(self, sides.credit))
+        florin_error_set(&request->error, FLORIN_ERROR_CONFLICT, "account %s is locked",
+                         florin_id_format_uuid(debit ? sides.debit : sides.credit, id));
 }
 
 /* A pending transfer that came between reading ahead and locking. Its accounts are not locked but
@@ -377,15 +380,14 @@ static florin_step_t no_memory(florin_plan_t *self)
     return FLORIN_STEP_AGAIN;
 }
 
-florin_step_t florin_batch_read(florin_plan_t *self, florin_overdue_t *overdue,
-                                size_t *overdue_count)
+florin_step_t florin_batch_read(florin_plan_t *self)
 {
-    *overdue_count = 0;
     if (!read_ahead(self))
         return FLORIN_STEP_AGAIN;
     if (!florin_plan_touch(self))
         return no_memory(self);
-    if (!open_sessions(self) || (!self->dry && !florin_batch_avoid_kept(self)))
+    bool waits = !self->dry && !self->yields;
+    if (!open_sessions(self) || (waits && !florin_batch_avoid_kept(self)))
         return FLORIN_STEP_AGAIN;
     florin_error_t aside;
     if (florin_store_now(self->store, &self->now, &aside) != 0) {
@@ -409,17 +411,14 @@ florin_step_t florin_batch_read(florin_plan_t *self, florin_overdue_t *overdue,
         if (florin_plan_faults(self, florin_shards_of(i), true) || !fence_holds(self, i))
             return FLORIN_STEP_AGAIN;
     }
-    const PGresult *found[FLORIN_SHARDS_MAX] = {NULL};
     florin_ledger_reset(self->ledger, self->now);
     for (size_t i = 0; i < self->store->shards_count; i++)
-        if (florin_shards_has(self->touched, i) && !load(self, i, &found[i]))
+        if (florin_shards_has(self->touched, i) && !load(self, i))
             return no_memory(self);
     if (!florin_batch_avoid_odd(self))
         return FLORIN_STEP_AGAIN;
-    for (size_t i = 0; i < self->store->shards_count; i++)
-        *overdue_count = own_overdue(self, found[i], overdue, *overdue_count);
-    if (*overdue_count > 0)
-        return FLORIN_STEP_SWEEP;
+    if (self->yields)
+        florin_plan_each(self, leave_locked, NULL);
     bool again = came_late(self) || came_in_part(self) || resolved_in_part(self);
     return again ? FLORIN_STEP_AGAIN : FLORIN_STEP_DONE;
 }

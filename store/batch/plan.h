@@ -37,6 +37,7 @@ typedef struct {
     uint64_t transaction;          /* PostgreSQL's number of it, from when the shard was read */
     /* What was read, until the shard is written to. */
     const PGresult *transfers;
+    const PGresult *seen; /* the accounts, also those that others have locked, for who yields */
     florin_odd_rows_t odd_accounts, odd_transfers; /* aside.c; the ledger has them not */
     /* To write. */
     const florin_account_t **opened, **changed;
@@ -47,8 +48,7 @@ typedef struct {
     size_t pendings_count;
 } florin_part_t;
 
-#define FLORIN_OVERDUE_MAX  256  /* released in one batch */
-#define FLORIN_OVERDUE_LOOK 1024 /* looked through on a shard for those that it may release */
+#define FLORIN_OVERDUE_MAX 2048 /* that one look finds, and one batch releases */
 
 typedef struct florin_plan florin_plan_t;
 
@@ -66,6 +66,9 @@ typedef struct {
     florin_named_t (*named)(const florin_plan_t *self, size_t index);
     /* Lets the ledger decide some events; false when it has no room for them. */
     bool (*apply)(florin_plan_t *self, size_t first, size_t count);
+    /* After that: the account whose pending debits, and the one whose pending credits, may have
+     * changed what event `index` came to; NULL, or 0: none. */
+    florin_sides_t (*obstacles)(const florin_plan_t *self, size_t index);
 } florin_kind_t;
 
 struct florin_plan {
@@ -88,8 +91,8 @@ struct florin_plan {
     size_t first, end; /* the part of them that is tried now; the others are left alone */
     const florin_window_limit_t *limits;
     size_t limits_count;
-    bool dry;   /* locks nothing, writes nothing */
-    bool swept; /* what is overdue was released, or could not be */
+    bool dry;    /* locks nothing, writes nothing */
+    bool yields; /* leaves out what others have locked, and waits for nobody */
 
     /* One try. */
     florin_id_t id;          /* in the names of its prepared transactions and its decision */
@@ -100,6 +103,7 @@ struct florin_plan {
     florin_sides_t *sides; /* of each transfer, with what is known of what it posts or voids */
 
     florin_shards_t moved;    /* their databases said that the map is wrong; forgiven once */
+    uint64_t sweep_until_ms;  /* what is overdue is released for so long; 0: not begun */
     florin_shards_t reopened; /* lost before they were written to; each is forgiven once */
     florin_error_t conflict;  /* the latest */
     /* Of the try: a server refused what several requests brought, or had a row that should not have
@@ -111,7 +115,7 @@ struct florin_plan {
 typedef enum {
     FLORIN_STEP_DONE,
     FLORIN_STEP_AGAIN, /* undone on all shards; the next try may do better */
-    FLORIN_STEP_SWEEP  /* the same; but first release what is overdue on its accounts */
+    FLORIN_STEP_SWEEP  /* the same; but first what is overdue has to be released */
 } florin_step_t;
 
 /* The shards of an id's place; none for 0, which no row can have. */

@@ -52,11 +52,13 @@ static florin_id_t event_id(size_t step, kind_t kind, size_t i)
     return id_on(i % 5 % SHARDS, 1000 * (KINDS * step + kind + 1) + i);
 }
 
+/* What is overdue is released by the shard of its debit account: here by one. */
 static void make_batch(size_t step, kind_t kind, florin_transfer_event_t events[EVENTS])
 {
     for (size_t i = 0; i < EVENTS; i++) {
-        events[i] =
-            transfer(event_id(step, kind, i), id_on(i % SHARDS, 1), id_on((i + 1) % SHARDS, 1), i);
+        size_t debit = kind == OVERDUE ? 0 : i % SHARDS;
+        size_t credit = kind == OVERDUE ? 1 + i % (SHARDS - 1) : (i + 1) % SHARDS;
+        events[i] = transfer(event_id(step, kind, i), id_on(debit, 1), id_on(credit, 1), i);
         if (kind == HELD || kind == OVERDUE)
             events[i].transfer.flags = FLORIN_TRANSFER_FLAG_PENDING;
         if (kind == OVERDUE)

@@ -303,19 +303,6 @@ static void test_a_commit_that_never_was_is_tried_again(void **state)
 /* ----------------------------------------------------------------------------------- in doubt */
 
 /* Takes a shard's database away from all who would use it, and gives it back. */
-static void take_away(size_t shard)
-{
-    servers_command(shard, "postgres", "ALTER DATABASE florin ALLOW_CONNECTIONS false");
-    servers_command(shard, "postgres",
-                    "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
-                    " WHERE datname = 'florin'");
-}
-
-static void give_back(size_t shard)
-{
-    servers_command(shard, "postgres", "ALTER DATABASE florin ALLOW_CONNECTIONS true");
-}
-
 /* Reads that end because one shard is away leave nothing under way on the others: each read gets
  * the rows that it asked for, and not those of the one before. */
 static void test_a_read_that_fails_is_over(void **state)
@@ -325,14 +312,14 @@ static void test_a_read_that_fails_is_over(void **state)
     florin_account_t found[2];
     florin_error_t error;
     size_t count;
-    take_away(2);
+    servers_take_away(2);
     for (size_t i = 0; i < 3; i++) {
         assert_int_equal(florin_store_lookup_accounts(store, both, 2, found, &count, &error),
                          FLORIN_ERROR_UNAVAILABLE);
         assert_true(look_at(store, accounts[NEIGHBOUR]).id == accounts[NEIGHBOUR]);
         assert_true(look_at(store, accounts[0]).id == accounts[0]);
     }
-    give_back(2);
+    servers_give_back(2);
     pay_at_last(0, 2, fresh(0));
     check_books();
 }
@@ -373,13 +360,13 @@ static void test_a_sweep_does_not_wait_for_a_shard_that_is_away(void **state)
     for (size_t i = 0; i < sizeof events / sizeof *events; i++)
         assert_int_equal(try_create(store, ledger, events[i]), FLORIN_TRANSFER_CREATED);
     assert_int_equal(held(0), 4);
-    take_away(2);
+    servers_take_away(2);
     sweep(3);
     assert_int_equal(held(0), 2);
     assert_int_equal(held(1), 0);
     assert_int_equal(florin_store_expire(store, ledger, &expired, &error), 0);
     assert_int_equal(expired, 0);
-    give_back(2);
+    servers_give_back(2);
     sweep(3);
     assert_int_equal(held(0), 0);
     assert_int_equal(held(2), 0);
@@ -400,14 +387,14 @@ static void test_a_post_fails_alone_when_what_it_posts_is_away(void **state)
     florin_store_request_t requests[] = {{.events_count = 1}, {.events_count = 1}};
     florin_transfer_outcome_t outcomes[2];
     florin_error_t error;
-    take_away(2);
+    servers_take_away(2);
     assert_int_equal(
         florin_store_create_transfers(store, ledger, posts, outcomes, requests, 2, NULL, 0, &error),
         0);
     assert_int_equal(requests[0].error.code, 0);
     assert_int_equal(outcomes[0].result, FLORIN_TRANSFER_CREATED);
     assert_int_equal(requests[1].error.code, FLORIN_ERROR_UNAVAILABLE);
-    give_back(2);
+    servers_give_back(2);
     pay_at_last(0, 2, fresh(0));
     assert_int_equal(try_create(store, ledger, posts[1]), FLORIN_TRANSFER_CREATED);
     check_books();
@@ -418,7 +405,7 @@ static void lose_shard_2(void *first)
     if (!first_time(first))
         return;
     servers_await(servers_shard(2), "SELECT count(*) FROM pg_prepared_xacts", "1");
-    take_away(2);
+    servers_take_away(2);
 }
 
 /* A pending transfer and, by another request of the same batch, its post, which names no accounts:
@@ -442,7 +429,7 @@ static void test_a_post_in_the_same_batch_fails_with_what_it_posts(void **state)
     assert_false(first);
     assert_int_equal(requests[0].error.code, FLORIN_ERROR_UNAVAILABLE);
     assert_int_equal(requests[1].error.code, FLORIN_ERROR_UNAVAILABLE);
-    give_back(2);
+    servers_give_back(2);
     resolve_all();
     assert_int_equal(try_create(store, ledger, events[1]), FLORIN_TRANSFER_EXISTS);
     check_books();
@@ -521,10 +508,10 @@ static void test_keeps_a_decision_that_is_needed(void **state)
     (void)state;
     servers_ask(servers_shard(0), "INSERT INTO decisions VALUES ('" BATCH "', 'commit',"
                                   " now() - interval '1 hour')");
-    take_away(1);
+    servers_take_away(1);
     forget();
     assert_string_equal(decisions(), "commit"); /* shard 1 cannot say whether it waits for it */
-    give_back(1);
+    servers_give_back(1);
     uint64_t end = florin_clock_ms() + DEADLINE_MS;
     while (strcmp(decisions(), "") != 0) {
         forget();
@@ -563,11 +550,11 @@ static void test_waits_for_the_home_shard(void **state)
 {
     (void)state;
     leave_in_doubt("0", 0x123);
-    take_away(0);
+    servers_take_away(0);
     resolve_once(0, 0, 1);
     assert_string_equal(
         servers_ask(servers_shard(1), "SELECT count(*) FROM in_doubt WHERE home_shard = 0"), "1");
-    give_back(0);
+    servers_give_back(0);
     resolve_all();
     assert_string_equal(decisions(), "abort");
     check_books();

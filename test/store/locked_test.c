@@ -101,23 +101,10 @@ static void goes_on_when_they_are_free(void **state)
     check_books();
 }
 
-/* A worker's session, in the middle of a batch on an account of shard 0. */
-static PGconn *begin_work(size_t account)
-{
-    char sql[256], id[FLORIN_ID_TEXT_BYTES];
-    snprintf(sql, sizeof sql, "BEGIN; SELECT FROM accounts WHERE id = '%s' FOR UPDATE",
-             florin_id_format_uuid(accounts[account], id));
-    PGconn *session = PQconnectdb(servers_shard(0));
-    PGresult *result = PQexec(session, sql);
-    assert_int_equal(PQresultStatus(result), PGRES_TUPLES_OK);
-    PQclear(result);
-    return session;
-}
-
 static void knows_a_worker_that_stands_still(void **state)
 {
     (void)state;
-    PGconn *session = begin_work(0);
+    PGconn *session = lock_account(accounts[0], 0);
     pay_all(0);
     PGresult *result =
         PQexec(session, "COMMIT"); /* its end is seen; that of a session comes later */
@@ -143,7 +130,7 @@ static void waits_for_who_works(void **state)
     lock(0);
     pay_all(0); /* from now on it looks */
     atomic_store(&worked, false);
-    assert_int_equal(pthread_create(&worker, NULL, end_work, begin_work(2)), 0);
+    assert_int_equal(pthread_create(&worker, NULL, end_work, lock_account(accounts[2], 0)), 0);
     while (!atomic_load(&worked))
         assert_int_equal(try_create(store, ledger, payment(2, 3)), FLORIN_TRANSFER_CREATED);
     pthread_join(worker, NULL);

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 /* cmocka wants those above first. */
 #include <cmocka.h>
 #include <pthread.h>
@@ -76,26 +75,6 @@ static florin_pending_status_t status_of(florin_id_t id)
     assert_int_equal(florin_store_lookup_transfers(store, &id, 1, &entry, &found, &error), 0);
     assert_int_equal(found, 1);
     return entry.pending;
-}
-
-/* Waits, with a deadline, until a moment of the books' clock has passed. */
-static void await(uint64_t moment_ns)
-{
-    uint64_t until_ms = florin_clock_ms() + 10000;
-    while (florin_clock_unix_ns() <= moment_ns) {
-        assert_true(florin_clock_ms() < until_ms);
-        nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
-    }
-}
-
-static uint64_t timestamp_of(florin_id_t id)
-{
-    florin_error_t error;
-    florin_entry_t entry;
-    size_t found;
-    assert_int_equal(florin_store_lookup_transfers(store, &id, 1, &entry, &found, &error), 0);
-    assert_int_equal(found, 1);
-    return entry.transfer.timestamp;
 }
 
 /* ----------------------------------------------------------------------------------- two phases */
@@ -222,19 +201,6 @@ static void start(other_t *other)
     assert_int_equal(pthread_create(&other->thread, NULL, create_other, other), 0);
 }
 
-/* A session that keeps an account locked until it is closed. */
-static PGconn *lock(florin_id_t account_id, size_t shard)
-{
-    char sql[128], id[FLORIN_ID_TEXT_BYTES];
-    snprintf(sql, sizeof sql, "BEGIN; SELECT FROM accounts WHERE id = '%s' FOR UPDATE",
-             florin_id_format_uuid(account_id, id));
-    PGconn *session = PQconnectdb(servers_shard(shard));
-    PGresult *result = PQexec(session, sql);
-    assert_int_equal(PQresultStatus(result), PGRES_TUPLES_OK);
-    PQclear(result);
-    return session;
-}
-
 static void await_waiting(size_t shard, const char *count)
 {
     uint64_t until_ms = florin_clock_ms() + 10000;
@@ -254,7 +220,7 @@ static void one_that_comes_between_reading_ahead_and_locking_is_posted_once(void
                                         transfer(new_id(0), gate, credit, 0),
                                         resolving(2, event.transfer.id, POST, AMOUNT_MAX)};
     other_t other = {.events = events, .count = 3};
-    PGconn *keeper = lock(gate, 0);
+    PGconn *keeper = lock_account(gate, 0);
     start(&other);
     await_waiting(0, "1");
     assert_int_equal(try_create(store, ledger, event), FLORIN_TRANSFER_CREATED);
@@ -276,7 +242,7 @@ static void a_post_that_is_sent_twice_at_once_exists(void **state)
     assert_int_equal(try_create(store, ledger, event), FLORIN_TRANSFER_CREATED);
     florin_transfer_event_t post = resolving(0, event.transfer.id, POST, AMOUNT_MAX);
     other_t others[2] = {{.events = &post, .count = 1}, {.events = &post, .count = 1}};
-    PGconn *keeper = lock(debit, 1);
+    PGconn *keeper = lock_account(debit, 1);
     start(&others[0]);
     start(&others[1]);
     await_waiting(1, "2");
@@ -328,7 +294,7 @@ static void an_expired_one_can_not_be_posted_and_is_released_once(void **state)
     assert_int_equal(try_create(store, ledger, event), FLORIN_TRANSFER_CREATED);
     assert_int_equal(florin_store_expire(store, ledger, &expired, &error), 0);
     assert_int_equal(expired, 0);
-    await(timestamp_of(event.transfer.id) + 1000000000);
+    await_moment(timestamp_of(store, event.transfer.id) + 1000000000);
 
     florin_store_t *other = open_store();
     assert_int_equal(florin_store_expire(other, ledger, &expired, &error), 0);
@@ -357,7 +323,7 @@ static void a_batch_sees_what_is_overdue(void **state)
     assert_int_equal(try_create(store, ledger, event), FLORIN_TRANSFER_CREATED);
     assert_int_equal(try_create(store, ledger, transfer(new_id(0), debit, credit, 1)),
                      FLORIN_TRANSFER_EXCEEDS_CREDITS);
-    await(timestamp_of(event.transfer.id) + 1000000000);
+    await_moment(timestamp_of(store, event.transfer.id) + 1000000000);
     assert_int_equal(try_create(store, ledger, transfer(new_id(0), debit, credit, 10)),
                      FLORIN_TRANSFER_CREATED);
     assert_balances(debit, 0, 10, 0, 10);
@@ -377,9 +343,9 @@ static florin_id_t account_with_history(florin_id_t other)
                                             ? pending(i % SHARDS, id, other, i, i % 2 ? 1 : 0)
                                             : transfer(new_id(i % SHARDS), other, id, i);
         assert_int_equal(try_create(store, ledger, event), FLORIN_TRANSFER_CREATED);
-        last = timestamp_of(event.transfer.id);
+        last = timestamp_of(store, event.transfer.id);
     }
-    await(last + 1000000000);
+    await_moment(last + 1000000000);
     florin_error_t error;
     size_t expired;
     assert_int_equal(florin_store_expire(store, ledger, &expired, &error), 0);

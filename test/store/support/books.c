@@ -5,9 +5,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 /* cmocka wants those above first. */
 #include <cmocka.h>
 
+#include "lib/clock.h"
+#include "lib/id.h"
 #include "test/store/support/servers.h"
 
 florin_id_t id_on(size_t shard, uint64_t n)
@@ -120,6 +123,37 @@ florin_account_t look_at(florin_store_t *store, florin_id_t id)
         fail_msg("%s", error.message);
     assert_int_equal(count, 1);
     return found;
+}
+
+uint64_t timestamp_of(florin_store_t *store, florin_id_t id)
+{
+    florin_error_t error;
+    florin_entry_t entry;
+    size_t found;
+    assert_int_equal(florin_store_lookup_transfers(store, &id, 1, &entry, &found, &error), 0);
+    assert_int_equal(found, 1);
+    return entry.transfer.timestamp;
+}
+
+void await_moment(uint64_t moment_ns)
+{
+    uint64_t until_ms = florin_clock_ms() + 10000;
+    while (florin_clock_unix_ns() <= moment_ns) {
+        assert_true(florin_clock_ms() < until_ms);
+        nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+    }
+}
+
+PGconn *lock_account(florin_id_t account_id, size_t shard)
+{
+    char sql[128], id[FLORIN_ID_TEXT_BYTES];
+    snprintf(sql, sizeof sql, "BEGIN; SELECT FROM accounts WHERE id = '%s' FOR UPDATE",
+             florin_id_format_uuid(account_id, id));
+    PGconn *session = PQconnectdb(servers_shard(shard));
+    PGresult *result = PQexec(session, sql);
+    assert_int_equal(PQresultStatus(result), PGRES_TUPLES_OK);
+    PQclear(result);
+    return session;
 }
 
 /* ------------------------------------------------------------------------------ checking it all */

@@ -2,6 +2,8 @@
 #ifndef FLORIN_TEST_STORE_BOOKS_H
 #define FLORIN_TEST_STORE_BOOKS_H
 
+#include <libpq-fe.h>
+
 #include "store/store.h"
 
 #define EUR 978
@@ -35,6 +37,13 @@ bool first_time(void *pending);
 
 /* An account as stored; fails the test when it is not there. */
 florin_account_t look_at(florin_store_t *store, florin_id_t id);
+
+/* When a transfer was created; fails the test when it was not. */
+uint64_t timestamp_of(florin_store_t *store, florin_id_t id);
+/* Waits, with a deadline, until a moment of the books' clock has passed. */
+void await_moment(uint64_t moment_ns);
+/* A session that keeps an account locked until it is closed. */
+PGconn *lock_account(florin_id_t account_id, size_t shard);
 
 /* Fails the test unless: no transaction is prepared anywhere, debits equal credits, each account is
  * the sum of its history with unbroken running balances, and each created transfer is on the shards

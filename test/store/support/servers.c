@@ -213,3 +213,16 @@ const char *servers_command(size_t shard, const char *database, const char *sql)
     snprintf(conninfo, sizeof conninfo, "%s user=postgres dbname=%s", shards[shard], database);
     return servers_ask(conninfo, sql);
 }
+
+void servers_take_away(size_t shard)
+{
+    servers_command(shard, "postgres", "ALTER DATABASE florin ALLOW_CONNECTIONS false");
+    servers_command(shard, "postgres",
+                    "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+                    " WHERE datname = 'florin'");
+}
+
+void servers_give_back(size_t shard)
+{
+    servers_command(shard, "postgres", "ALTER DATABASE florin ALLOW_CONNECTIONS true");
+}

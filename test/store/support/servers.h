@@ -31,4 +31,8 @@ void servers_await(const char *conninfo, const char *sql, const char *expected);
 /* As servers_ask, by the superuser, in a database of one of the servers. */
 const char *servers_command(size_t shard, const char *database, const char *sql);
 
+/* Lets nobody into a shard's database, nor stay there; and in again. */
+void servers_take_away(size_t shard);
+void servers_give_back(size_t shard);
+
 #endif
