@@ -253,6 +253,12 @@ static bool exceeds_debits(const florin_account_t *credit, uint64_t amount)
                                  credit->credit_limit);
 }
 
+bool florin_window_passes_sum(const florin_window_t *window, uint64_t amount)
+{
+    return window->sum_max < FLORIN_LEDGER_AMOUNT_MAX &&
+           (window->sum > window->sum_max || amount > window->sum_max - window->sum);
+}
+
 bool florin_ledger_passes_window_count(const florin_ledger_plan_t *plan)
 {
     const florin_window_t *w = &plan->debit->window;
@@ -261,9 +267,8 @@ bool florin_ledger_passes_window_count(const florin_ledger_plan_t *plan)
 
 bool florin_ledger_passes_window_sum(const florin_ledger_plan_t *plan)
 {
-    const florin_window_t *w = &plan->debit->window;
     return plan->debit->has_window &&
-           (w->sum > w->sum_max || plan->transfer.amount > w->sum_max - w->sum);
+           florin_window_passes_sum(&plan->debit->window, plan->transfer.amount);
 }
 
 /* Risk has its say last. What can't be held for review is declined. */

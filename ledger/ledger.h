@@ -170,13 +170,17 @@ typedef struct {
     florin_limit_result_t result;
 } florin_limit_outcome_t;
 
-/* What one account may debit in a rolling window, and what it has already. The maxima are meant
- * as they stand: 0 allows nothing, the greatest number anything. */
+/* What one account may debit in a rolling window, and what it has already; a sum beyond
+ * FLORIN_LEDGER_AMOUNT_MAX is that. The maxima are meant as they stand: 0 allows nothing,
+ * FLORIN_LEDGER_AMOUNT_MAX and more any sum. */
 typedef struct {
     florin_id_t account_id;
     uint64_t sum, sum_max; /* minor units */
     uint32_t count, count_max;
 } florin_window_t;
+
+/* Whether one more debit of that amount would pass the window's maximum. */
+bool florin_window_passes_sum(const florin_window_t *window, uint64_t amount);
 
 typedef struct florin_ledger florin_ledger_t;
 

@@ -53,7 +53,8 @@ static void post(const florin_transfer_t *t, florin_account_t *debit, florin_acc
 static void count_in_window(florin_ledger_account_t *debit, uint64_t amount)
 {
     if (debit->has_window) {
-        debit->window.sum += amount;
+        uint64_t room = FLORIN_LEDGER_AMOUNT_MAX - debit->window.sum;
+        debit->window.sum += amount < room ? amount : room;
         debit->window.count++;
     }
 }

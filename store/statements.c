@@ -127,13 +127,13 @@ const florin_statement_text_t florin_statements[FLORIN_SQL_COUNT] = {
     STATEMENT(LIST_TRANSFERS_OF_BACK, SHARD, "list_transfers_of_back",
               LIST_TRANSFERS(OF_USER_DATA, "<", " DESC")),
     /* Never reads more rows of an account than its limit on their number: past that, the number
-     * alone declines. */
+     * alone declines. A sum may pass 64 bits, as what was voided counts. */
     STATEMENT(WINDOWS, SHARD, "windows",
               "SELECT w.place, latest.number, latest.sum"
               " FROM unnest($1::uuid[], $2::bigint[], $3::integer[])"
               " WITH ORDINALITY AS w (account_id, since, number_max, place)"
               " CROSS JOIN LATERAL (SELECT count(*) AS number,"
-              " coalesce(sum(amount), 0)::bigint AS sum"
+              " least(coalesce(sum(amount), 0), 9223372036854775807)::bigint AS sum"
               " FROM (SELECT amount FROM transfers WHERE debit_account_id = w.account_id"
               " AND timestamp > w.since AND debit_debits_posted IS NOT NULL AND flags & 12 = 0"
               " ORDER BY timestamp DESC LIMIT w.number_max) AS rows) AS latest"),

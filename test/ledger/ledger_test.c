@@ -493,6 +493,27 @@ static void a_window_may_be_filled_but_not_passed(void **state)
     assert_outcome(&out[5], FLORIN_TRANSFER_RISK_DECLINED, 0);
 }
 
+/* Held and voided again and again: the sum ends at the greatest amount, and does not begin anew. */
+static void a_window_without_a_maximum_holds_any_sum(void **state)
+{
+    (void)state;
+    const florin_window_t of_1 = {.account_id = 1,
+                                  .sum = FLORIN_LEDGER_AMOUNT_MAX,
+                                  .sum_max = FLORIN_LEDGER_AMOUNT_MAX,
+                                  .count_max = UINT32_MAX};
+    assert_true(florin_ledger_load_window(ledger, &of_1));
+    for (uint64_t i = 0; i < 8; i++) {
+        florin_transfer_event_t events[] = {
+            move(100 + i, 1, 2, FLORIN_LEDGER_AMOUNT_MAX / 2, FLORIN_TRANSFER_FLAG_PENDING),
+            move(200 + i, 1, 2, 0, FLORIN_TRANSFER_FLAG_VOID_PENDING_TRANSFER)};
+        florin_transfer_outcome_t out[2];
+        events[1].transfer.pending_id = 100 + i;
+        CREATE(events, out);
+        assert_int_equal(out[0].result, FLORIN_TRANSFER_CREATED);
+        assert_int_equal(out[1].result, FLORIN_TRANSFER_CREATED);
+    }
+}
+
 static void assert_passes(const florin_transfer_outcome_t *outcome, bool count, bool sum)
 {
     assert_outcome(outcome, FLORIN_TRANSFER_RISK_DECLINED, 0);
@@ -659,6 +680,7 @@ int main(void)
         TEST(an_id_twice_in_a_chain_undoes_both),
         TEST(a_chain_of_accounts_opens_all_or_none),
         TEST(a_window_may_be_filled_but_not_passed),
+        TEST(a_window_without_a_maximum_holds_any_sum),
         TEST(a_refusal_tells_which_maximum_was_passed),
         TEST(a_full_batch_fits_and_one_more_does_not),
         TEST(everything_may_be_full_at_once),

@@ -348,6 +348,39 @@ static void test_counts_windows(void **state)
     assert_int_equal(florin_store_windows(store, limits, 3, windows, &error), FLORIN_ERROR_INVALID);
 }
 
+/* What was held and voided counts, so a sum may pass 64 bits: it is then as great as can be. */
+static void test_a_window_may_hold_more_than_64_bits(void **state)
+{
+    (void)state;
+    florin_id_t from = opened(1), to = opened(0), other = opened(1);
+    const florin_window_limit_t limits[] = {
+        {.account_id = from, .window_s = 3600, .count_max = 9, .sum_max = 100},
+        {.account_id = other, .window_s = 3600, .count_max = 9, .sum_max = 100}};
+    for (size_t i = 0; i < 3; i++) {
+        florin_transfer_event_t hold = transfer(fresh(1), from, to, FLORIN_LEDGER_AMOUNT_MAX / 2);
+        florin_transfer_event_t gone = transfer(fresh(1), 0, 0, 0);
+        hold.transfer.flags = FLORIN_TRANSFER_FLAG_PENDING;
+        gone.transfer.flags = FLORIN_TRANSFER_FLAG_VOID_PENDING_TRANSFER;
+        gone.transfer.pending_id = hold.transfer.id;
+        assert_int_equal(try_create(store, ledger, hold), FLORIN_TRANSFER_CREATED);
+        assert_int_equal(try_create(store, ledger, gone), FLORIN_TRANSFER_CREATED);
+    }
+    const florin_transfer_event_t events[] = {transfer(fresh(1), from, to, 1),
+                                              transfer(fresh(1), other, to, 1)};
+    florin_transfer_outcome_t outcomes[2];
+    florin_store_request_t request = {.events_count = 2};
+    florin_window_t windows[2];
+    florin_error_t error;
+    assert_int_equal(florin_store_windows(store, limits, 2, windows, &error), 0);
+    assert_true(windows[0].sum == FLORIN_LEDGER_AMOUNT_MAX);
+    assert_int_equal(florin_store_create_transfers(store, ledger, events, outcomes, &request, 1,
+                                                   limits, 2, &error),
+                     0);
+    assert_int_equal(request.error.code, 0);
+    assert_int_equal(outcomes[0].result, FLORIN_TRANSFER_RISK_DECLINED);
+    assert_int_equal(outcomes[1].result, FLORIN_TRANSFER_CREATED);
+}
+
 /* A debit that has left the window counts no more. */
 static void test_windows_roll(void **state)
 {
@@ -478,6 +511,7 @@ int main(void)
         cmocka_unit_test(test_pages_a_statement),
         cmocka_unit_test(test_sums_the_books),
         cmocka_unit_test(test_counts_windows),
+        cmocka_unit_test(test_a_window_may_hold_more_than_64_bits),
         cmocka_unit_test(test_windows_roll),
         cmocka_unit_test(test_reloads_rules),
         cmocka_unit_test(test_refuses_a_shard_of_another_name),

@@ -115,7 +115,7 @@ static void assess_window(const florin_window_t *windows, size_t windows_count,
         return;
     if (window->count >= window->count_max)
         add(assessment, FLORIN_RISK_DECLINE, FLORIN_RISK_WINDOW_COUNT_ABOVE_MAXIMUM);
-    if (window->sum > window->sum_max || transfer->amount > window->sum_max - window->sum)
+    if (florin_window_passes_sum(window, transfer->amount))
         add(assessment, FLORIN_RISK_DECLINE, FLORIN_RISK_WINDOW_SUM_ABOVE_MAXIMUM);
 }
 
