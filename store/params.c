@@ -6,9 +6,10 @@
 #include "lib/limits.h"
 
 /* OIDs of PostgreSQL's built-in types (pg_type.dat); they never change. */
-enum { OID_INT8 = 20, OID_INT4 = 23, OID_TEXT = 25, OID_UUID = 2950 };
+enum { OID_INT8 = 20, OID_INT4 = 23, OID_TEXT = 25, OID_TID = 27, OID_UUID = 2950 };
 
 #define ARRAY_HEADER_BYTES 20
+#define TID_BYTES          6 /* a page's number and, in the last two, a place on it */
 
 static const struct {
     uint32_t oid;
@@ -18,6 +19,7 @@ static const struct {
     [FLORIN_COLUMN_U64] = {OID_INT8, 8},
     [FLORIN_COLUMN_U32] = {OID_INT4, 4},
     [FLORIN_COLUMN_TEXT] = {OID_TEXT, FLORIN_REFERENCE_BYTES_MAX},
+    [FLORIN_COLUMN_TID] = {OID_TID, TID_BYTES},
 };
 
 static uint8_t *put_u32(uint8_t *at, uint32_t value)
@@ -175,6 +177,13 @@ void florin_array_text(florin_array_t *self, const char *text, size_t bytes)
         memcpy(element(self, FLORIN_COLUMN_TEXT, bytes), text, bytes);
     else
         florin_array_null(self);
+}
+
+void florin_array_tid(florin_array_t *self, uint64_t tid)
+{
+    uint8_t *at = put_u32(element(self, FLORIN_COLUMN_TID, TID_BYTES), (uint32_t)(tid >> 16));
+    at[0] = (uint8_t)(tid >> 8);
+    at[1] = (uint8_t)tid;
 }
 
 void florin_array_null(florin_array_t *self)

@@ -39,7 +39,8 @@ typedef enum {
     FLORIN_COLUMN_ID,
     FLORIN_COLUMN_U64,
     FLORIN_COLUMN_U32,
-    FLORIN_COLUMN_TEXT
+    FLORIN_COLUMN_TEXT,
+    FLORIN_COLUMN_TID /* where a row is: as florin_column_u64 reads it */
 } florin_column_t;
 
 /* An array parameter as it is filled. */
@@ -62,6 +63,7 @@ void florin_array_id(florin_array_t *self, florin_id_t id);
 void florin_array_u64(florin_array_t *self, uint64_t value);
 void florin_array_u32(florin_array_t *self, uint32_t value);
 void florin_array_text(florin_array_t *self, const char *text, size_t bytes);
+void florin_array_tid(florin_array_t *self, uint64_t tid);
 void florin_array_null(florin_array_t *self);
 
 /* Adds an array of ids. */

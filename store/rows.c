@@ -8,6 +8,7 @@
 #define BIGINT       FLORIN_COLUMN_U64
 #define INT          FLORIN_COLUMN_U32
 #define TEXT         FLORIN_COLUMN_TEXT
+#define TID          FLORIN_COLUMN_TID
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
 static void read_balances(const PGresult *result, int row, int column, florin_balances_t *balances)
@@ -176,9 +177,9 @@ void florin_rows_insert_accounts(florin_params_t *params, const florin_account_t
 }
 
 void florin_rows_update_accounts(florin_params_t *params, const florin_account_t *const *accounts,
-                                 size_t count)
+                                 const uint64_t *places, size_t count)
 {
-    static const florin_column_t columns[] = {ID, BIGINT, BIGINT, BIGINT, BIGINT, INT, BIGINT};
+    static const florin_column_t columns[] = {ID, BIGINT, BIGINT, BIGINT, BIGINT, INT, BIGINT, TID};
     florin_array_t arrays[COUNT(columns)];
     if (!florin_params_arrays(params, arrays, columns, COUNT(columns), count))
         return;
@@ -187,6 +188,7 @@ void florin_rows_update_accounts(florin_params_t *params, const florin_account_t
         put_balances(&arrays[1], &accounts[i]->balances);
         florin_array_u32(&arrays[5], accounts[i]->flags);
         florin_array_u64(&arrays[6], accounts[i]->timestamp_last);
+        florin_array_tid(&arrays[7], places[i]);
     }
     florin_params_arrays_end(params, arrays, COUNT(columns));
 }

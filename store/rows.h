@@ -25,6 +25,8 @@ typedef struct {
 #define FLORIN_TRANSFER_TIMESTAMP_COLUMN 6
 /* Where FLORIN_SQL_ACCOUNTS has the transaction that locked or changed the row since. */
 #define FLORIN_ACCOUNT_XMAX_COLUMN 12
+/* Where an account's row is, when it was locked. */
+#define FLORIN_ACCOUNT_PLACE_COLUMN 12
 
 /* Each returns NULL, or why the row can't be one of the books (sound.h): then what it gives must
  * not be used, but for the id. */
@@ -45,11 +47,12 @@ florin_overdue_t florin_row_overdue(const PGresult *result, int row);
 const char *florin_row_balances(const PGresult *result, int row, int column,
                                 florin_balances_t *balances) FLORIN_MUST_USE;
 
-/* The parameters of FLORIN_SQL_ACCOUNTS_INSERT, FLORIN_SQL_ACCOUNTS_UPDATE. */
+/* The parameters of FLORIN_SQL_ACCOUNTS_INSERT, FLORIN_SQL_ACCOUNTS_UPDATE; the latter with the
+ * places of the rows, as they were locked (FLORIN_ACCOUNT_PLACE_COLUMN). */
 void florin_rows_insert_accounts(florin_params_t *params, const florin_account_t *const *accounts,
                                  size_t count);
 void florin_rows_update_accounts(florin_params_t *params, const florin_account_t *const *accounts,
-                                 size_t count);
+                                 const uint64_t *places, size_t count);
 
 /* An entry as one shard writes it: which of its accounts live there. */
 typedef struct {

@@ -68,11 +68,16 @@
     " FROM written"
 #define WRITES(table, sql) COUNTED(table, sql, "cardinality($1::uuid[])")
 
-/* A join, not = ANY: for each row that another batch changed while this one waited for it, the
- * server checks the row again, and would sort the whole array anew to do so. */
-#define LOCK_ACCOUNTS                                                                              \
-    "SELECT " ACCOUNT_COLUMNS " FROM (SELECT unnest($1::uuid[]) AS id ORDER BY id) AS v"           \
-    " JOIN accounts USING (id) ORDER BY id FOR UPDATE OF accounts"
+/* Accounts in the order of their ids, each by its newest version first: while somebody keeps an old
+ * snapshot, an account that moves leaves an entry in the index for each page that its versions have
+ * filled. Those of one id lie in the order of their places, and the newest place is the highest,
+ * but for what was vacuumed in between. */
+#define ACCOUNTS_OF(columns, clause)                                                               \
+    "SELECT a.* FROM (SELECT unnest($1::uuid[]) AS wanted ORDER BY wanted) AS v CROSS JOIN"        \
+    " LATERAL (SELECT " columns " FROM accounts WHERE id >= wanted AND id <= wanted"               \
+    " ORDER BY id DESC LIMIT 1" clause ") AS a"
+/* With where they are, until they are changed. */
+#define LOCK_ACCOUNTS(how) ACCOUNTS_OF(ACCOUNT_COLUMNS ", ctid", " FOR UPDATE" how)
 
 /* What holds something on one side of some accounts, and its time is up: the first few of each. */
 #define OVERDUE_OF(accounts, side, is_credit)                                                      \
@@ -104,9 +109,7 @@ const florin_statement_text_t florin_statements[FLORIN_SQL_COUNT] = {
               " CASE WHEN NOT i.retired THEN i.epoch END FROM (VALUES (1)) one"
               " LEFT JOIN shard_identity i ON true"),
     STATEMENT(CLOCK, SHARD, "clock", "SELECT clock_timestamp()"),
-    STATEMENT(ACCOUNTS, SHARD, "accounts",
-              "SELECT " ACCOUNT_COLUMNS
-              ", xmax FROM accounts WHERE id = ANY ($1::uuid[]) ORDER BY id"),
+    STATEMENT(ACCOUNTS, SHARD, "accounts", ACCOUNTS_OF(ACCOUNT_COLUMNS ", xmax", "")),
     STATEMENT(TRANSFERS, SHARD, "transfers",
               "SELECT " TRANSFER_COLUMNS ", CASE WHEN flags & 2 <> 0 THEN (SELECT status"
               " FROM pending_transfers p WHERE p.id = transfers.id) END"
@@ -163,8 +166,8 @@ const florin_statement_text_t florin_statements[FLORIN_SQL_COUNT] = {
               "SELECT pg_advisory_xact_lock($1::bigint), pg_current_xact_id(), clock_timestamp(),"
               " (SELECT epoch FROM shard_identity WHERE NOT retired),"
               " (SELECT max(writes_from) FROM schema_migrations)"),
-    STATEMENT(ACCOUNTS_LOCK, SHARD, "accounts_lock", LOCK_ACCOUNTS),
-    STATEMENT(ACCOUNTS_LOCK_FREE, SHARD, "accounts_lock_free", LOCK_ACCOUNTS " SKIP LOCKED"),
+    STATEMENT(ACCOUNTS_LOCK, SHARD, "accounts_lock", LOCK_ACCOUNTS("")),
+    STATEMENT(ACCOUNTS_LOCK_FREE, SHARD, "accounts_lock_free", LOCK_ACCOUNTS(" SKIP LOCKED")),
     /* By the transaction that a row names as its latest to lock or change it: one that is prepared,
      * or runs, and began more than so many ms ago. Takes no locks and waits for none. */
     STATEMENT(ACCOUNTS_KEPT, SHARD, "accounts_kept",
@@ -188,6 +191,7 @@ const florin_statement_text_t florin_statements[FLORIN_SQL_COUNT] = {
                      " unnest($5::bigint[]), unnest($6::bigint[]), unnest($7::bigint[]),"
                      " unnest($8::bigint[]), unnest($9::bigint[]), unnest($10::bigint[]),"
                      " unnest($11::integer[]), unnest($12::integer[])")),
+    /* They are locked, so each is still where it was. */
     STATEMENT(
         ACCOUNTS_UPDATE, SHARD, "accounts_update",
         WRITES(
@@ -198,7 +202,8 @@ const florin_statement_text_t florin_statements[FLORIN_SQL_COUNT] = {
             " FROM (SELECT unnest($1::uuid[]) AS id, unnest($2::bigint[]) AS debits_pending,"
             " unnest($3::bigint[]) AS debits_posted, unnest($4::bigint[]) AS credits_pending,"
             " unnest($5::bigint[]) AS credits_posted, unnest($6::integer[]) AS flags,"
-            " unnest($7::bigint[]) AS timestamp_last) AS v WHERE accounts.id = v.id")),
+            " unnest($7::bigint[]) AS timestamp_last, unnest($8::tid[]) AS place) AS v"
+            " WHERE accounts.ctid = v.place AND accounts.id = v.id")),
     STATEMENT(
         TRANSFERS_INSERT, SHARD, "transfers_insert",
         WRITES(

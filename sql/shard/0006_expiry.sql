@@ -1,4 +1,4 @@
--- florin: reads 2, writes 4
+-- florin: reads 2, writes 5
 -- florin: concurrently
 -- What has expired on an account: asked for where that may have been in a transfer's way.
 

@@ -185,12 +185,13 @@ static void add_reads(florin_plan_t *self, size_t shard)
     part->state = FLORIN_PART_OPEN;
 }
 
-/* The ledger has room for all that was asked for: see limits.h. False when there is no memory for
- * what must be set aside. */
+/* Rows come in the order of their ids, as they were asked for. The ledger has room for them all:
+ * see limits.h. False when there is no memory for what must be set aside. */
 static bool load_accounts(florin_plan_t *self, florin_part_t *part, const PGresult *rows)
 {
     size_t count = (size_t)PQntuples(rows);
     uint64_t latest = self->now + florin_clocks_bound_ns(self->store->clocks);
+    size_t asked = 0;
     for (int i = 0; i < PQntuples(rows); i++) {
         florin_account_t account;
         const char *why = florin_row_account(rows, i, &account);
@@ -200,6 +201,12 @@ static bool load_accounts(florin_plan_t *self, florin_part_t *part, const PGresu
             return false;
         if (why)
             continue;
+        while (asked < part->account_ids_count && part->account_ids[asked] < account.id)
+            asked++;
+        if (asked == part->account_ids_count || part->account_ids[asked] != account.id)
+            continue; /* nobody asked for it: an index is broken */
+        if (!self->dry)
+            part->places[asked] = florin_column_u64(rows, i, FLORIN_ACCOUNT_PLACE_COLUMN);
         florin_aside_clear(self->store, account.id);
         (void)florin_ledger_load_account(self->ledger, &account);
     }

@@ -1,6 +1,7 @@
 /* A batch's plan: which requests live, what they touch where, and what is to be written where. */
 #include "store/batch/plan.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -284,8 +285,10 @@ bool florin_plan_touch(florin_plan_t *self)
             florin_arena_calloc(arena, part->account_ids_count + 1, sizeof *part->account_ids);
         part->transfer_ids =
             florin_arena_calloc(arena, part->transfer_ids_count + 1, sizeof *part->transfer_ids);
+        part->places =
+            florin_arena_calloc(arena, part->account_ids_count + 1, sizeof *part->places);
         part->limits = florin_arena_calloc(arena, part->limits_count + 1, sizeof *part->limits);
-        if (!part->account_ids || !part->transfer_ids || !part->limits)
+        if (!part->account_ids || !part->transfer_ids || !part->places || !part->limits)
             return false;
         part->account_ids_count = part->transfer_ids_count = part->limits_count = 0;
     }
@@ -298,6 +301,14 @@ bool florin_plan_touch(florin_plan_t *self)
         part->transfer_ids_count = sort_ids(part->transfer_ids, part->transfer_ids_count);
     }
     return true;
+}
+
+uint64_t florin_plan_row_place(const florin_part_t *part, florin_id_t account_id)
+{
+    const florin_id_t *found = bsearch(&account_id, part->account_ids, part->account_ids_count,
+                                       sizeof account_id, compare_ids);
+    assert(found); /* no other could have been loaded */
+    return part->places[found - part->account_ids];
 }
 
 /* ----------------------------------------------------------------------------- what is to be

@@ -33,6 +33,7 @@ typedef struct {
     size_t account_ids_count, transfer_ids_count;
     const florin_window_limit_t **limits;
     size_t limits_count;
+    uint64_t *places; /* of account_ids: where their rows are; 0: there is none, or no lock */
     uint64_t sent_ns, received_ns; /* of the reads, on the boot-time clock */
     uint64_t transaction;          /* PostgreSQL's number of it, from when the shard was read */
     /* What was read, until the shard is written to. */
@@ -159,6 +160,8 @@ bool florin_plan_faults(florin_plan_t *self, florin_shards_t shards, bool readin
 /* Sorts what the requests that live touch by shard, the ids ascending and each once; false when the
  * arena is full. */
 bool florin_plan_touch(florin_plan_t *self);
+/* Where the row of an account is that the part has locked. */
+uint64_t florin_plan_row_place(const florin_part_t *part, florin_id_t account_id);
 /* Sorts the ledger's changes by shard; false when the arena is full. */
 bool florin_plan_sort(florin_plan_t *self);
 

@@ -62,6 +62,20 @@ static void add_trace(florin_plan_t *self, size_t shard)
     florin_session_call(&self->store->shards[shard], FLORIN_SQL_CROSSINGS_INSERT, &params);
 }
 
+static void add_changes(florin_plan_t *self, size_t shard)
+{
+    const florin_part_t *part = &self->parts[shard];
+    uint64_t *places = florin_arena_calloc(self->store->arena, part->changed_count, sizeof *places);
+    florin_params_t params;
+    florin_params_init(&params, self->store->arena);
+    params.failed = !places;
+    for (size_t i = 0; places && i < part->changed_count; i++)
+        places[i] = florin_plan_row_place(part, part->changed[i]->id);
+    if (places)
+        florin_rows_update_accounts(&params, part->changed, places, part->changed_count);
+    florin_session_call(&self->store->shards[shard], FLORIN_SQL_ACCOUNTS_UPDATE, &params);
+}
+
 void florin_batch_add_writes(florin_plan_t *self, size_t shard)
 {
     florin_session_t *session = &self->store->shards[shard];
@@ -72,11 +86,8 @@ void florin_batch_add_writes(florin_plan_t *self, size_t shard)
         florin_rows_insert_accounts(&params, part->opened, part->opened_count);
         florin_session_call(session, FLORIN_SQL_ACCOUNTS_INSERT, &params);
     }
-    if (part->changed_count > 0) {
-        florin_params_init(&params, self->store->arena);
-        florin_rows_update_accounts(&params, part->changed, part->changed_count);
-        florin_session_call(session, FLORIN_SQL_ACCOUNTS_UPDATE, &params);
-    }
+    if (part->changed_count > 0)
+        add_changes(self, shard);
     if (part->rows_count > 0) {
         florin_params_init(&params, self->store->arena);
         florin_rows_insert_transfers(&params, part->rows, part->rows_count);
