@@ -40,11 +40,15 @@
                                                               order) " ORDER BY at" order          \
                                                                      " LIMIT $4::bigint"
 
-/* A page of a list, after a row's timestamp and id. */
+/* A page of a list, after a row's timestamp and id: what matches among the next 8,192 rows, and the
+ * last of these in any case, to say how far it came. It stops earlier when it has its page. */
 #define LIST(columns, from, user_data, beyond, order)                                              \
-    "SELECT " columns " FROM " from " AND timestamp >= $1::bigint AND timestamp < $2::bigint"      \
-    " AND ($3::bigint = 0 OR ledger = $3::bigint) AND ($4::integer = 0 OR code = $4::integer)"     \
+    "SELECT " columns ", matches, n = 8192 AS ends FROM (SELECT " columns                          \
+    ", ($3::bigint = 0 OR ledger = $3::bigint) AND ($4::integer = 0 OR code = $4::integer)"        \
+    " AS matches, row_number() OVER (ORDER BY timestamp" order ", id" order ") AS n FROM " from    \
+    " AND timestamp >= $1::bigint AND timestamp < $2::bigint"                                      \
     " AND (timestamp, id) " beyond " ($5::bigint, $6::uuid)" user_data " ORDER BY timestamp" order \
+    ", id" order " LIMIT 8192) AS looked WHERE matches OR n = 8192 ORDER BY timestamp" order       \
     ", id" order " LIMIT $7::bigint"
 #define LIST_ACCOUNTS(user_data, beyond, order)                                                    \
     LIST(ACCOUNT_COLUMNS, "accounts WHERE true", user_data, beyond, order)

@@ -185,13 +185,20 @@ typedef struct {
     bool newest_first;
 } florin_list_query_t;
 
-/* Accounts or created transfers, each once, ordered by timestamp and id, up to `limit`; *more says
- * whether there is another page. */
+/* Where a list goes on: after this row, which need not be one that was asked for. */
+typedef struct {
+    uint64_t timestamp; /* 0: that was the last page */
+    florin_id_t id;
+} florin_place_t;
+
+/* Accounts or created transfers, each once, ordered by timestamp and id, up to `limit`. By ledger
+ * or code a page is what was found among a number of rows on each shard: it may have fewer than
+ * that, or none, and go on all the same. */
 int florin_store_list_accounts(florin_store_t *self, const florin_list_query_t *query,
-                               florin_account_t *accounts, size_t *count, bool *more,
+                               florin_account_t *accounts, size_t *count, florin_place_t *next,
                                florin_error_t *error) FLORIN_MUST_USE;
 int florin_store_list_transfers(florin_store_t *self, const florin_list_query_t *query,
-                                florin_transfer_t *transfers, size_t *count, bool *more,
+                                florin_transfer_t *transfers, size_t *count, florin_place_t *next,
                                 florin_error_t *error) FLORIN_MUST_USE;
 
 __extension__ typedef unsigned __int128 florin_sum_t;

@@ -206,6 +206,13 @@ static const kind_t of_transfers = {
 /* -------------------------------------------------------------------------------------- printing
  */
 
+/* A page may be empty, but the next one begins elsewhere. */
+static bool is_where_it_was(const filter_t *filter, const ProtobufCBinaryData *cursor)
+{
+    return cursor->len == filter->message.cursor.len &&
+           memcmp(cursor->data, filter->message.cursor.data, cursor->len) == 0;
+}
+
 /* Prints one page; the filter's cursor is then that of the next one, empty after the last. */
 static int print_page(cli_t *cli, const kind_t *kind, filter_t *filter, range_t *range,
                       table_t *table)
@@ -215,7 +222,7 @@ static int print_page(cli_t *cli, const kind_t *kind, filter_t *filter, range_t 
     int code = kind->ask(cli, &filter->message, &page);
     if (code == CLI_DONE &&
         (page.count > filter->message.limit || page.cursor.len > sizeof filter->cursor ||
-         (page.cursor.len > 0 && page.count == 0)))
+         (page.cursor.len > 0 && is_where_it_was(filter, &page.cursor))))
         code = cli_tell_nonsense(cli, "list");
     if (code == CLI_DONE) {
         for (size_t i = 0; i < page.count; i++)

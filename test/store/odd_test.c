@@ -312,7 +312,7 @@ static void a_list_goes_on_after_what_cannot_be(void **state)
     florin_error_t error = {0};
     florin_account_t found[8];
     size_t count;
-    bool more;
+    florin_place_t next;
     florin_list_query_t query = {.user_data = 4711, .limit = 8};
     florin_id_t ids[4];
     for (size_t i = 0; i < 4; i++) {
@@ -322,18 +322,18 @@ static void a_list_goes_on_after_what_cannot_be(void **state)
         assert_int_equal(try_open(store, ledger, event), FLORIN_ACCOUNT_CREATED);
     }
     command(0, "UPDATE accounts SET credits_posted = -7 WHERE id = %s", quoted(ids[2]));
-    assert_int_equal(florin_store_list_accounts(store, &query, found, &count, &more, &error), 0);
+    assert_int_equal(florin_store_list_accounts(store, &query, found, &count, &next, &error), 0);
     assert_int_equal(count, 2);
-    assert_true(more);
+    assert_true(next.id == found[1].id);
     query.after_timestamp = found[1].timestamp;
     query.after_id = found[1].id;
-    assert_int_equal(florin_store_list_accounts(store, &query, found, &count, &more, &error),
+    assert_int_equal(florin_store_list_accounts(store, &query, found, &count, &next, &error),
                      FLORIN_ERROR_ASIDE);
     const char *after = strstr(error.message, "after timestamp ");
     assert_non_null(after);
     query.after_timestamp = strtoull(after + strlen("after timestamp "), NULL, 10);
     query.after_id = ~(florin_id_t)0;
-    assert_int_equal(florin_store_list_accounts(store, &query, found, &count, &more, &error), 0);
+    assert_int_equal(florin_store_list_accounts(store, &query, found, &count, &next, &error), 0);
     assert_int_equal(count, 1);
     assert_true(found[0].id == ids[3]);
     command(0, "DELETE FROM accounts WHERE id = %s", quoted(ids[2]));

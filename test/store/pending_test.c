@@ -438,12 +438,12 @@ static void assert_list(florin_list_query_t query, const florin_transfer_t *all,
 {
     florin_transfer_t page[16];
     florin_error_t error;
+    florin_place_t next;
     size_t count, seen = 0, wanted = 0;
-    bool more = true;
     for (size_t i = 0; i < all_count; i++)
         wanted += is_wanted(&all[i], &query);
-    while (more) {
-        if (florin_store_list_transfers(store, &query, page, &count, &more, &error) != 0)
+    do {
+        if (florin_store_list_transfers(store, &query, page, &count, &next, &error) != 0)
             fail_msg("%s", error.message);
         for (size_t i = 0; i < count; i++, seen++) {
             assert_true(is_wanted(&page[i], &query));
@@ -454,7 +454,9 @@ static void assert_list(florin_list_query_t query, const florin_transfer_t *all,
             query.after_timestamp = page[i].timestamp;
             query.after_id = page[i].id;
         }
-    }
+        query.after_timestamp = next.timestamp;
+        query.after_id = next.id;
+    } while (next.timestamp != 0);
     assert_int_equal(seen, wanted);
 }
 
@@ -496,15 +498,15 @@ static void lists_find_what_they_should(void **state)
     florin_list_query_t query = {.from = begun, .limit = 2};
     florin_error_t error;
     size_t count;
-    bool more;
-    assert_int_equal(florin_store_list_accounts(store, &query, accounts, &count, &more, &error), 0);
+    florin_place_t next;
+    assert_int_equal(florin_store_list_accounts(store, &query, accounts, &count, &next, &error), 0);
     assert_int_equal(count, 2);
-    assert_true(more && accounts[0].id == ids[0] && accounts[1].id == ids[1]);
+    assert_true(next.timestamp != 0 && accounts[0].id == ids[0] && accounts[1].id == ids[1]);
     query.after_timestamp = accounts[1].timestamp;
     query.after_id = accounts[1].id;
-    assert_int_equal(florin_store_list_accounts(store, &query, accounts, &count, &more, &error), 0);
+    assert_int_equal(florin_store_list_accounts(store, &query, accounts, &count, &next, &error), 0);
     assert_int_equal(count, 1);
-    assert_true(!more && accounts[0].id == ids[2]);
+    assert_true(next.timestamp == 0 && accounts[0].id == ids[2]);
 }
 
 /* ------------------------------------------------------------------------- dry runs and limits */

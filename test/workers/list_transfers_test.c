@@ -13,7 +13,8 @@
 
 #include "test/workers/support/calls.h"
 
-#define ROWS 5 /* that the books have */
+#define ROWS   5 /* that the books have */
+#define BARREN 9 /* a code that none has */
 
 static florin_transactions_t *worker;
 static florin_arena_t *arena;
@@ -26,7 +27,7 @@ static bool away;
 
 /* Rows 1 to ROWS, whose number is their timestamp and id. */
 int florin_store_list_transfers(florin_store_t *self, const florin_list_query_t *query,
-                                florin_transfer_t *rows, size_t *count, bool *more,
+                                florin_transfer_t *rows, size_t *count, florin_place_t *next,
                                 florin_error_t *error)
 {
     uint64_t first = query->after_timestamp + 1;
@@ -40,7 +41,12 @@ int florin_store_list_transfers(florin_store_t *self, const florin_list_query_t 
                                            .timestamp = first + *count,
                                            .ledger = query->ledger,
                                            .amount = 40};
-    *more = first + *count <= ROWS;
+    /* One that only finds, of all rows, that none is what is asked for. */
+    if (query->code == BARREN)
+        *count = 0;
+    *next = (florin_place_t){0};
+    if (first + query->limit <= ROWS)
+        *next = (florin_place_t){first + query->limit - 1, first + query->limit - 1};
     return 0;
 }
 
@@ -132,6 +138,23 @@ static void test_where_a_page_ends(void **state)
     assert_int_equal(batch.replies[4].list_transfers->n_transfers, ROWS);
 }
 
+/* A page may be empty and not the last. */
+static void test_an_empty_page_goes_on(void **state)
+{
+    (void)state;
+    request(0, 2);
+    filters[0].code = BARREN;
+    run();
+    ProtobufCBinaryData cursor = expect_page(0, 0, 0);
+    assert_int_equal(cursor.len, 24);
+    assert_int_equal(cursor.data[7], 2);
+    request(0, 10);
+    filters[0].code = BARREN;
+    filters[0].cursor = cursor;
+    run();
+    assert_int_equal(expect_page(0, 0, 0).len, 0);
+}
+
 static void test_a_bad_filter_fails_its_request_alone(void **state)
 {
     (void)state;
@@ -185,11 +208,9 @@ static void test_a_page_needs_room(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        BATCH(test_pages_follow_one_another),
-        BATCH(test_where_a_page_ends),
-        BATCH(test_a_bad_filter_fails_its_request_alone),
-        BATCH(test_a_shard_is_away),
-        BATCH(test_a_page_needs_room),
+        BATCH(test_pages_follow_one_another), BATCH(test_where_a_page_ends),
+        BATCH(test_an_empty_page_goes_on),    BATCH(test_a_bad_filter_fails_its_request_alone),
+        BATCH(test_a_shard_is_away),          BATCH(test_a_page_needs_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,7 +2,7 @@
 #include "workers/runtime/page.h"
 
 static bool fill(Florin__V1__Reply *reply, const florin_account_t *accounts, size_t count,
-                 bool more, florin_arena_t *arena)
+                 const florin_place_t *next, florin_arena_t *arena)
 {
     Florin__V1__ListAccountsReply *page = florin_arena_alloc(arena, sizeof(*page));
     if (!page)
@@ -17,8 +17,8 @@ static bool fill(Florin__V1__Reply *reply, const florin_account_t *accounts, siz
             return false;
         page->accounts[page->n_accounts] = wire;
     }
-    if (more && !florin_page_cursor(accounts[count - 1].timestamp, accounts[count - 1].id, arena,
-                                    &page->next_cursor))
+    if (next->timestamp != 0 &&
+        !florin_page_cursor(next->timestamp, next->id, arena, &page->next_cursor))
         return false;
     reply->result_case = FLORIN__V1__REPLY__RESULT_LIST_ACCOUNTS;
     reply->list_accounts = page;
@@ -31,11 +31,11 @@ static void answer(florin_accounts_t *self, florin_call_t *call, florin_arena_t 
     florin_list_query_t query;
     florin_error_t error = {0};
     size_t count;
-    bool more;
+    florin_place_t next;
     if (florin_page_query(call->request->list_accounts->filter, &query, &error) ||
-        florin_store_list_accounts(self->store, &query, self->accounts, &count, &more, &error))
+        florin_store_list_accounts(self->store, &query, self->accounts, &count, &next, &error))
         florin_call_fail_error(call, arena, &error);
-    else if (!fill(call->reply, self->accounts, count, more, arena))
+    else if (!fill(call->reply, self->accounts, count, &next, arena))
         florin_call_fail_memory(call, arena);
 }
 

@@ -2,7 +2,7 @@
 #include "workers/transactions/transactions.h"
 
 static bool fill(Florin__V1__Reply *reply, const florin_transfer_t *transfers, size_t count,
-                 bool more, florin_arena_t *arena)
+                 const florin_place_t *next, florin_arena_t *arena)
 {
     Florin__V1__ListTransfersReply *page = florin_arena_alloc(arena, sizeof(*page));
     if (!page)
@@ -18,8 +18,8 @@ static bool fill(Florin__V1__Reply *reply, const florin_transfer_t *transfers, s
             return false;
         page->transfers[page->n_transfers] = wire;
     }
-    if (more && !florin_page_cursor(transfers[count - 1].timestamp, transfers[count - 1].id, arena,
-                                    &page->next_cursor))
+    if (next->timestamp != 0 &&
+        !florin_page_cursor(next->timestamp, next->id, arena, &page->next_cursor))
         return false;
     reply->result_case = FLORIN__V1__REPLY__RESULT_LIST_TRANSFERS;
     reply->list_transfers = page;
@@ -32,11 +32,11 @@ static void answer(florin_transactions_t *self, florin_call_t *call, florin_aren
     florin_list_query_t query;
     florin_error_t error = {0};
     size_t count;
-    bool more;
+    florin_place_t next;
     if (florin_page_query(call->request->list_transfers->filter, &query, &error) ||
-        florin_store_list_transfers(self->store, &query, self->listed, &count, &more, &error))
+        florin_store_list_transfers(self->store, &query, self->listed, &count, &next, &error))
         florin_call_fail_error(call, arena, &error);
-    else if (!fill(call->reply, self->listed, count, more, arena))
+    else if (!fill(call->reply, self->listed, count, &next, arena))
         florin_call_fail_memory(call, arena);
 }
 
