@@ -291,7 +291,8 @@ const florin_statement_text_t florin_statements[FLORIN_SQL_COUNT] = {
               " ORDER BY own LIMIT $3::bigint FOR UPDATE SKIP LOCKED))"),
     STATEMENT(IN_DOUBT, SHARD, "in_doubt",
               "SELECT gid,"
-              " (extract(epoch FROM clock_timestamp() - prepared) * 1000)::bigint"
+              " (extract(epoch FROM clock_timestamp() - prepared) * 1000)::bigint,"
+              " (SELECT max(writes_from) FROM schema_migrations)"
               " FROM pg_prepared_xacts WHERE database = current_database() AND gid LIKE 'florin:%'"
               " ORDER BY prepared"),
     /* Writes to the log alone: when its commit is confirmed, which waits for standbys, what was

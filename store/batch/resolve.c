@@ -76,11 +76,27 @@ static florin_shards_t ask_all(florin_store_t *self, florin_shards_t shards,
                               florin_store_deadline(self));
 }
 
+/* What programs that are newer have prepared is theirs to end. */
+static void leave_to_newer(florin_store_t *self, look_t *look)
+{
+    for (size_t i = 0; i < self->shards_count; i++) {
+        if (!florin_shards_has(look->open, i))
+            continue;
+        const PGresult *rows = florin_session_result(&self->shards[i], 0);
+        uint32_t from = PQntuples(rows) > 0 ? florin_column_u32(rows, 0, 2) : 0;
+        if (from > FLORIN_SCHEMA_SHARD) {
+            (void)florin_store_too_old(self, i, from, &(florin_error_t){0});
+            look->open &= ~florin_shards_of(i);
+        }
+    }
+}
+
 /* Reads what is prepared on the shards that are open. False when there is no memory for it. */
 static bool read_prepared(florin_store_t *self, look_t *look)
 {
     size_t count = 0;
     look->open = ask_all(self, look->open, FLORIN_SQL_IN_DOUBT, NULL);
+    leave_to_newer(self, look);
     for (size_t i = 0; i < self->shards_count; i++)
         if (florin_shards_has(look->open, i))
             count += (size_t)PQntuples(florin_session_result(&self->shards[i], 0));

@@ -75,6 +75,28 @@ static void test_an_old_program_is_kept_from_writing(void **state)
     florin_store_destroy(&again);
 }
 
+/* It is a newer program's: who knows by which rules it ends. */
+static void test_an_old_program_ends_no_newer_batch(void **state)
+{
+    (void)state;
+    florin_error_t error;
+    florin_resolved_t resolved;
+    const char *name = "florin:0:0e20df87-295f-e8bc-ced3-5d609fcf0267:1";
+    char sql[200];
+    PGconn *newer = PQconnectdb(servers_shard(1));
+    PQclear(PQexec(newer, "BEGIN; CREATE TABLE trace ()"));
+    snprintf(sql, sizeof sql, "PREPARE TRANSACTION '%s'", name);
+    PQclear(PQexec(newer, sql));
+    PQfinish(newer);
+    florin_store_t *again = open_store();
+    assert_int_equal(florin_store_resolve(old, &resolved, &error), 0);
+    assert_int_equal(florin_store_resolve(again, &resolved, &error), 0);
+    assert_true(resolved.partial);
+    snprintf(sql, sizeof sql, "ROLLBACK PREPARED '%s'", name);
+    servers_ask(servers_shard(1), sql); /* it is there */
+    florin_store_destroy(&again);
+}
+
 static void test_an_old_program_is_kept_from_reading(void **state)
 {
     (void)state;
@@ -121,6 +143,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_an_old_program_goes_on_over_an_additive_migration),
         cmocka_unit_test(test_an_old_program_is_kept_from_writing),
+        cmocka_unit_test(test_an_old_program_ends_no_newer_batch),
         cmocka_unit_test(test_an_old_program_is_kept_from_reading),
     };
     return cmocka_run_group_tests(tests, start, stop);
