@@ -79,7 +79,7 @@ int florin_patient_run(florin_patient_t *self, const char *name, const char *sql
         if (!self->holders[0] || (self->told_ms && florin_clock_ms() - self->told_ms < TELL_MS))
             continue;
         self->told_ms = florin_clock_ms();
-        florin_log(FLORIN_LOG_WARN, "migration_waits", "%s: waits for %s", name, self->holders);
+        florin_log(FLORIN_LOG_WARN, "waits_for_locks", "%s: waits for %s", name, self->holders);
     }
     return florin_session_script_end(&self->session, self->deadline_ms, error);
 }

@@ -2,6 +2,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 /* cmocka wants those above first. */
 #include <cmocka.h>
@@ -180,6 +181,30 @@ static void test_batches_under_way_are_waited_for(void **state)
     assert_string_equal(servers_ask(servers_shard(1), "SELECT retired FROM shard_identity"), "f");
 }
 
+/* A worker whose session goes on, as nobody has ended it. */
+static void test_each_batch_looks_at_the_fence(void **state)
+{
+    (void)state;
+    static const char *const closed[] = {"retired = true", "epoch = epoch + 1",
+                                         "epoch = epoch - 1"};
+    florin_store_t *store = open_store();
+    const pair_t pair = open_pair(store);
+    for (size_t i = 0; i < sizeof closed / sizeof *closed; i++) {
+        char sql[100];
+        snprintf(sql, sizeof sql, "UPDATE shard_identity SET %s", closed[i]);
+        uint64_t epoch =
+            strtoull(servers_ask(servers_shard(1), "SELECT epoch FROM shard_identity"), NULL, 10);
+        servers_ask(servers_shard(1), sql);
+        assert_int_equal(spend(store, &pair, 0), FLORIN_ERROR_UNAVAILABLE);
+        assert_int_equal(look_at(store, pair.payer).balances.debits_posted, 0);
+        snprintf(sql, sizeof sql, "UPDATE shard_identity SET retired = false, epoch = %llu",
+                 (unsigned long long)epoch);
+        servers_ask(servers_shard(1), sql);
+    }
+    assert_int_equal(spend(store, &pair, WAIT_MS), FLORIN_TRANSFER_CREATED);
+    florin_store_destroy(&store);
+}
+
 /* The batch is held up between its statements, while its shard is retired and moved. */
 typedef struct {
     bool pending;
@@ -267,6 +292,7 @@ int main(void)
         cmocka_unit_test(test_an_old_copy_is_refused),
         cmocka_unit_test(test_the_same_database_by_another_name),
         cmocka_unit_test(test_batches_under_way_are_waited_for),
+        cmocka_unit_test(test_each_batch_looks_at_the_fence),
         cmocka_unit_test(test_a_batch_that_is_written_keeps_its_database),
         cmocka_unit_test(test_the_old_database_is_gone), /* the last: it is gone */
     };
