@@ -11,7 +11,7 @@ from faults import stopped
 ANSWER_S = 30  # for psql to answer
 RETRIES = 20  # of what gives way to others' locks
 HOLD_S = 2  # then thousands end together
-OVER_S = 5  # for an open hold of the victim's
+HELD_S = 40  # for a victim to have an open hold, whatever else is broken
 
 
 class Session:
@@ -136,7 +136,7 @@ def row_gone(victims, fault):
     with Session(victims, fault.shard()) as session:
         cluster.wait_for("an open hold of the account set aside", lambda: session.run(
             "select id from pending_transfers where status = 1 and expires_at is not null"
-            f" and debit_account_id = {account} limit 1"), OVER_S)
+            f" and debit_account_id = {account} limit 1"), HELD_S)
         session.run("create temp table gone as select * from accounts where false",
                     f"with gone as (delete from accounts where id = {account} returning *)"
                     " insert into gone select * from gone")

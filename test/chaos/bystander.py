@@ -123,8 +123,8 @@ class Bystander:
         def take(reply, record):
             if reply:
                 answer = record["answer"] = wire.result_name(reply.create_transfers.results[0].result)
-                if answer != "risk_unavailable":
-                    unit["verdict"] = "applied" if answer == "created" else "refused"
+                if answer != "risk_unavailable":  # `exists`: a worker died over it, and another one ended it
+                    unit["verdict"] = "applied" if answer in ("created", "exists") else "refused"
             then(unit["verdict"] == "applied")
 
         self.ask(take, "transactions", {"create_transfers": pb.CreateTransfersRequest(

@@ -19,7 +19,7 @@ SAMPLES_MIN = 200  # for a p99 to mean something
 STOP_S = 30
 LATE_S = 0.2  # from a hold's end until its money is there again, at most
 CLOCKS_S = 2.5  # between two clocks that are right: each by a quarter of store/clock_bound_ms
-GOOD = {"ok", "created"}
+GOOD = {"ok", "created", "exists"}
 PEACE = "peace"
 
 # Whose shard is away, or locked as a whole, needs it.
