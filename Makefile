@@ -243,7 +243,7 @@ fuzz: $(DEPS) ## fuzz each parser for SECONDS=60
 	@test/fuzz/run $(SECONDS)
 
 chaos: all $(WIRE) ## break a cluster under load for SECONDS=60, by SEED=N, CLASSES=new,..., and check all promises
-	@test/chaos/run --bin $(BUILD)/bin --seconds $(SECONDS) $(SEED:%=--seed %) $(CLASSES:%=--classes "%")
+	@test/chaos/run --bin $(BUILD)/bin --seconds $(SECONDS) $(SEED:%=--seed %) $(if $(CLASSES),--classes "$(CLASSES)")
 
 help: ## this text
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
