@@ -20,29 +20,34 @@ void florin_inbox_clear(florin_inbox_t *self)
     self->bell = -1;
 }
 
-static void ring(florin_inbox_t *self)
+/* Under the lock: whether the bell is to be rung, which is then done without it, so that the thread
+ * that wakes up finds it free. */
+static bool has_to_ring(florin_inbox_t *self)
 {
-    if (!self->rung)
-        (void)eventfd_write(self->bell, 1);
+    bool silent = !self->rung;
     self->rung = true;
     self->wanted = false;
+    return silent;
 }
 
 void florin_inbox_put(florin_inbox_t *self, florin_job_t *jobs)
 {
     (void)pthread_mutex_lock(&self->lock);
     self->count += florin_jobs_add(&self->jobs, jobs);
-    if (self->wanted)
-        ring(self);
+    bool ring = self->wanted && has_to_ring(self);
     (void)pthread_mutex_unlock(&self->lock);
+    if (ring)
+        (void)eventfd_write(self->bell, 1);
 }
 
 void florin_inbox_close(florin_inbox_t *self)
 {
     (void)pthread_mutex_lock(&self->lock);
     self->closed = true;
-    ring(self);
+    bool ring = has_to_ring(self);
     (void)pthread_mutex_unlock(&self->lock);
+    if (ring)
+        (void)eventfd_write(self->bell, 1);
 }
 
 size_t florin_inbox_count(florin_inbox_t *self)
@@ -78,9 +83,8 @@ florin_jobs_t florin_inbox_take(florin_inbox_t *self)
     florin_jobs_t jobs = self->jobs;
     self->jobs = (florin_jobs_t){NULL, NULL};
     self->count = 0;
-    if (self->rung)
-        (void)eventfd_read(self->bell, &rings);
-    self->rung = false;
+    if (self->rung && eventfd_read(self->bell, &rings) == 0)
+        self->rung = false; /* else it is about to be */
     self->wanted = jobs.first == NULL;
     (void)pthread_mutex_unlock(&self->lock);
     return jobs;
