@@ -80,6 +80,7 @@ typedef struct {
     uint64_t credit_limit;   /* how far the bound may be crossed, minor units */
     uint64_t timestamp;      /* opened at, ns since 1970; 0 in an event */
     uint64_t timestamp_last; /* of the latest change (or its opening): the next is later */
+    uint64_t place;          /* the store's; kept as loaded */
     uint32_t ledger;
     uint32_t flags;
     uint16_t code;

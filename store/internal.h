@@ -3,6 +3,7 @@
 #define FLORIN_STORE_INTERNAL_H
 
 #include "lib/arena.h"
+#include "store/seal.h"
 #include "store/session.h"
 #include "store/store.h"
 
@@ -77,6 +78,11 @@ struct florin_store {
     bool map_wrong;   /* it has: a database says so */
     florin_shards_t told_too_old;
     florin_session_t shards[FLORIN_SHARDS_MAX];
+
+    bool seals; /* there is a key */
+    uint8_t seal_key[FLORIN_SEAL_FILE_KEY_BYTES];
+    florin_chain_t chains[FLORIN_SHARDS_MAX];
+    uint64_t chain_since[FLORIN_SHARDS_MAX]; /* the session's openings when it began */
 
     /* By home shard: batches that every shard has committed. */
     florin_id_t forget[FLORIN_SHARDS_MAX][FLORIN_STORE_FORGET_MAX];

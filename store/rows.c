@@ -144,25 +144,42 @@ static void put_balances(florin_array_t *columns, const florin_balances_t *balan
     }
 }
 
-/* NULL for a time that never comes, or has not come. */
-static void put_time(florin_array_t *column, uint64_t timestamp)
+/* NULL for a time that never comes, or has not come; and for no place. */
+static void put_or_null(florin_array_t *column, uint64_t value)
 {
-    if (timestamp > 0)
-        florin_array_u64(column, timestamp);
+    if (value > 0)
+        florin_array_u64(column, value);
+    else
+        florin_array_null(column);
+}
+
+/* The next place of a chain, or 0 without a key. */
+static uint64_t take_place(florin_chain_t *chain)
+{
+    return chain->key.known ? chain->next++ : 0;
+}
+
+static void put_seal(florin_array_t *column, const florin_seal_key_t *key, uint64_t seal)
+{
+    if (key->known)
+        florin_array_u64(column, seal);
     else
         florin_array_null(column);
 }
 
 void florin_rows_insert_accounts(florin_params_t *params, const florin_account_t *const *accounts,
-                                 size_t count)
+                                 size_t count, florin_chain_t *chain)
 {
-    static const florin_column_t columns[] = {ID,     ID,     BIGINT, BIGINT, BIGINT, BIGINT,
-                                              BIGINT, BIGINT, BIGINT, BIGINT, INT,    INT};
+    static const florin_column_t columns[] = {ID,     ID,     BIGINT, BIGINT, BIGINT,
+                                              BIGINT, BIGINT, BIGINT, BIGINT, BIGINT,
+                                              INT,    INT,    BIGINT, BIGINT};
     florin_array_t arrays[COUNT(columns)];
     if (!florin_params_arrays(params, arrays, columns, COUNT(columns), count))
         return;
     for (size_t i = 0; i < count; i++) {
-        const florin_account_t *account = accounts[i];
+        florin_account_t placed = *accounts[i];
+        const florin_account_t *account = &placed;
+        placed.place = take_place(chain);
         florin_array_id(&arrays[0], account->id);
         florin_array_id(&arrays[1], account->user_data);
         put_balances(&arrays[2], &account->balances);
@@ -172,14 +189,17 @@ void florin_rows_insert_accounts(florin_params_t *params, const florin_account_t
         florin_array_u64(&arrays[9], account->ledger);
         florin_array_u32(&arrays[10], account->code);
         florin_array_u32(&arrays[11], account->flags);
+        put_or_null(&arrays[12], account->place);
+        put_seal(&arrays[13], &chain->key, florin_seal_account(&chain->key, account));
     }
     florin_params_arrays_end(params, arrays, COUNT(columns));
 }
 
 void florin_rows_update_accounts(florin_params_t *params, const florin_account_t *const *accounts,
-                                 const uint64_t *places, size_t count)
+                                 const uint64_t *places, size_t count, const florin_seal_key_t *key)
 {
-    static const florin_column_t columns[] = {ID, BIGINT, BIGINT, BIGINT, BIGINT, INT, BIGINT, TID};
+    static const florin_column_t columns[] = {ID,  BIGINT, BIGINT, BIGINT, BIGINT,
+                                              INT, BIGINT, TID,    BIGINT};
     florin_array_t arrays[COUNT(columns)];
     if (!florin_params_arrays(params, arrays, columns, COUNT(columns), count))
         return;
@@ -189,20 +209,24 @@ void florin_rows_update_accounts(florin_params_t *params, const florin_account_t
         florin_array_u32(&arrays[5], accounts[i]->flags);
         florin_array_u64(&arrays[6], accounts[i]->timestamp_last);
         florin_array_tid(&arrays[7], places[i]);
+        put_seal(&arrays[8], key, florin_seal_account(key, accounts[i]));
     }
     florin_params_arrays_end(params, arrays, COUNT(columns));
 }
 
-void florin_rows_insert_transfers(florin_params_t *params, const florin_row_t *rows, size_t count)
+void florin_rows_insert_transfers(florin_params_t *params, const florin_row_t *rows, size_t count,
+                                  florin_chain_t *chain)
 {
-    static const florin_column_t columns[FLORIN_TRANSFER_COLUMNS + 8] = {
+    static const florin_column_t columns[FLORIN_TRANSFER_COLUMNS + 10] = {
         ID,     ID,     ID,     ID,     ID,     BIGINT, BIGINT, BIGINT, /* to timeout_s */
         BIGINT, INT,    INT,    TEXT,   INT,                            /* to result */
-        BIGINT, BIGINT, BIGINT, BIGINT, BIGINT, BIGINT, BIGINT, BIGINT};
+        BIGINT, BIGINT, BIGINT, BIGINT, BIGINT, BIGINT, BIGINT, BIGINT, /* balances */
+        BIGINT, BIGINT};
     florin_array_t arrays[COUNT(columns)];
     if (!florin_params_arrays(params, arrays, columns, COUNT(columns), count))
         return;
     for (size_t i = 0; i < count; i++) {
+        const uint64_t place = take_place(chain);
         const florin_entry_t *entry = rows[i].entry;
         const florin_transfer_t *transfer = &entry->transfer;
         florin_array_id(&arrays[0], transfer->id);
@@ -220,16 +244,20 @@ void florin_rows_insert_transfers(florin_params_t *params, const florin_row_t *r
         florin_array_u32(&arrays[12], entry->result);
         put_balances(&arrays[13], rows[i].debit_here ? &entry->debit_after : NULL);
         put_balances(&arrays[17], rows[i].credit_here ? &entry->credit_after : NULL);
+        put_or_null(&arrays[21], place);
+        put_seal(&arrays[22], &chain->key,
+                 florin_seal_transfer(&chain->key, entry, rows[i].debit_here, rows[i].credit_here,
+                                      place));
     }
     florin_params_arrays_end(params, arrays, COUNT(columns));
 }
 
 void florin_rows_write_pendings(florin_params_t *params, const florin_pending_row_t *rows,
-                                size_t count)
+                                size_t count, const florin_seal_key_t *key)
 {
     static const florin_column_t columns[] = {
         ID,     ID,     ID,     BIGINT, BIGINT, INT,    BIGINT, /* to resolved_at */
-        BIGINT, BIGINT, BIGINT, BIGINT, BIGINT, BIGINT, BIGINT, BIGINT};
+        BIGINT, BIGINT, BIGINT, BIGINT, BIGINT, BIGINT, BIGINT, BIGINT, BIGINT};
     florin_array_t arrays[COUNT(columns)];
     if (!florin_params_arrays(params, arrays, columns, COUNT(columns), count))
         return;
@@ -240,11 +268,14 @@ void florin_rows_write_pendings(florin_params_t *params, const florin_pending_ro
         florin_array_id(&arrays[1], pending->transfer->debit_account_id);
         florin_array_id(&arrays[2], pending->transfer->credit_account_id);
         florin_array_u64(&arrays[3], pending->transfer->amount);
-        put_time(&arrays[4], pending->expires_at);
+        put_or_null(&arrays[4], pending->expires_at);
         florin_array_u32(&arrays[5], pending->status);
-        put_time(&arrays[6], pending->resolved_at);
-        put_balances(&arrays[7], expired && rows[i].debit_here ? &pending->debit_after : NULL);
-        put_balances(&arrays[11], expired && rows[i].credit_here ? &pending->credit_after : NULL);
+        put_or_null(&arrays[6], pending->resolved_at);
+        bool debit_here = expired && rows[i].debit_here;
+        bool credit_here = expired && rows[i].credit_here;
+        put_balances(&arrays[7], debit_here ? &pending->debit_after : NULL);
+        put_balances(&arrays[11], credit_here ? &pending->credit_after : NULL);
+        put_seal(&arrays[15], key, florin_seal_pending(key, pending, debit_here, credit_here));
     }
     florin_params_arrays_end(params, arrays, COUNT(columns));
 }
@@ -264,16 +295,37 @@ void florin_rows_update_limits(florin_params_t *params, const florin_account_t *
 }
 
 void florin_rows_insert_limits(florin_params_t *params, const florin_limit_row_t *rows,
-                               size_t count)
+                               size_t count, florin_chain_t *chain)
 {
-    static const florin_column_t columns[] = {ID, BIGINT, BIGINT};
+    static const florin_column_t columns[] = {ID, BIGINT, BIGINT, BIGINT, BIGINT};
     florin_array_t arrays[COUNT(columns)];
     if (!florin_params_arrays(params, arrays, columns, COUNT(columns), count))
         return;
     for (size_t i = 0; i < count; i++) {
-        florin_array_id(&arrays[0], rows[i].account_id);
-        florin_array_u64(&arrays[1], rows[i].timestamp);
-        florin_array_u64(&arrays[2], rows[i].credit_limit);
+        const florin_limit_row_t *row = &rows[i];
+        const uint64_t place = take_place(chain);
+        florin_array_id(&arrays[0], row->account_id);
+        florin_array_u64(&arrays[1], row->timestamp);
+        florin_array_u64(&arrays[2], row->credit_limit);
+        put_or_null(&arrays[3], place);
+        put_seal(&arrays[4], &chain->key,
+                 florin_seal_limit(&chain->key, row->account_id, row->timestamp, row->credit_limit,
+                                   place));
+    }
+    florin_params_arrays_end(params, arrays, COUNT(columns));
+}
+
+void florin_rows_write_heads(florin_params_t *params, const florin_head_t *heads, size_t count,
+                             const florin_seal_key_t *key)
+{
+    static const florin_column_t columns[] = {BIGINT, BIGINT, BIGINT};
+    florin_array_t arrays[COUNT(columns)];
+    if (!florin_params_arrays(params, arrays, columns, COUNT(columns), count))
+        return;
+    for (size_t i = 0; i < count; i++) {
+        florin_array_u64(&arrays[0], heads[i].chain);
+        florin_array_u64(&arrays[1], heads[i].place);
+        florin_array_u64(&arrays[2], florin_seal_head(key, heads[i].chain, heads[i].place));
     }
     florin_params_arrays_end(params, arrays, COUNT(columns));
 }

@@ -5,6 +5,7 @@
 #include "ledger/ledger.h"
 #include "lib/error.h"
 #include "store/params.h"
+#include "store/seal.h"
 
 /* The accounts of a transfer. */
 typedef struct {
@@ -27,6 +28,8 @@ typedef struct {
 #define FLORIN_ACCOUNT_XMAX_COLUMN 12
 /* Where an account's row is, when it was locked. */
 #define FLORIN_ACCOUNT_PLACE_COLUMN 12
+/* And its place in a chain of seals. */
+#define FLORIN_ACCOUNT_CHAIN_COLUMN 13
 
 /* Each returns NULL, or why the row can't be one of the books (sound.h): then what it gives must
  * not be used, but for the id. */
@@ -48,11 +51,13 @@ const char *florin_row_balances(const PGresult *result, int row, int column,
                                 florin_balances_t *balances) FLORIN_MUST_USE;
 
 /* The parameters of FLORIN_SQL_ACCOUNTS_INSERT, FLORIN_SQL_ACCOUNTS_UPDATE; the latter with the
- * places of the rows, as they were locked (FLORIN_ACCOUNT_PLACE_COLUMN). */
+ * places of the rows, as they were locked (FLORIN_ACCOUNT_PLACE_COLUMN). Here
+ * and below, rows get their places in a chain, which goes on, and their seals by its key. */
 void florin_rows_insert_accounts(florin_params_t *params, const florin_account_t *const *accounts,
-                                 size_t count);
+                                 size_t count, florin_chain_t *chain);
 void florin_rows_update_accounts(florin_params_t *params, const florin_account_t *const *accounts,
-                                 const uint64_t *places, size_t count);
+                                 const uint64_t *places, size_t count,
+                                 const florin_seal_key_t *key);
 
 /* An entry as one shard writes it: which of its accounts live there. */
 typedef struct {
@@ -61,7 +66,8 @@ typedef struct {
 } florin_row_t;
 
 /* The parameters of FLORIN_SQL_TRANSFERS_INSERT. */
-void florin_rows_insert_transfers(florin_params_t *params, const florin_row_t *rows, size_t count);
+void florin_rows_insert_transfers(florin_params_t *params, const florin_row_t *rows, size_t count,
+                                  florin_chain_t *chain);
 
 /* A pending transfer as one shard writes it. */
 typedef struct {
@@ -78,10 +84,17 @@ typedef struct {
 /* The parameters of FLORIN_SQL_PENDINGS_WRITE, FLORIN_SQL_LIMITS_UPDATE, FLORIN_SQL_LIMITS_INSERT.
  */
 void florin_rows_write_pendings(florin_params_t *params, const florin_pending_row_t *rows,
-                                size_t count);
+                                size_t count, const florin_seal_key_t *key);
 void florin_rows_update_limits(florin_params_t *params, const florin_account_t *const *accounts,
                                size_t count);
 void florin_rows_insert_limits(florin_params_t *params, const florin_limit_row_t *rows,
-                               size_t count);
+                               size_t count, florin_chain_t *chain);
+
+/* The parameters of FLORIN_SQL_SEAL_HEADS: that a chain has come so far, or when sealing began. */
+typedef struct {
+    uint64_t chain, place;
+} florin_head_t;
+void florin_rows_write_heads(florin_params_t *params, const florin_head_t *heads, size_t count,
+                             const florin_seal_key_t *key);
 
 #endif

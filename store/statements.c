@@ -81,7 +81,7 @@
     " LATERAL (SELECT " columns " FROM accounts WHERE id >= wanted AND id <= wanted"               \
     " ORDER BY id DESC LIMIT 1" clause ") AS a"
 /* With where they are, until they are changed. */
-#define LOCK_ACCOUNTS(how) ACCOUNTS_OF(ACCOUNT_COLUMNS ", ctid", " FOR UPDATE" how)
+#define LOCK_ACCOUNTS(how) ACCOUNTS_OF(ACCOUNT_COLUMNS ", ctid, place", " FOR UPDATE" how)
 
 /* What holds something on one side of some accounts, and its time is up: the first few of each. */
 #define OVERDUE_OF(accounts, side, is_credit)                                                      \
@@ -89,6 +89,14 @@
     "::uuid[]) AS a CROSS JOIN LATERAL (SELECT id, debit_account_id, credit_account_id"            \
     " FROM pending_transfers WHERE " side "_account_id = a AND status = 1"                         \
     " AND expires_at <= $3::bigint ORDER BY expires_at LIMIT $4::bigint) AS p"
+
+/* Also a fence: whoever changes what the last two columns say locks shard_identity for itself
+ * first. So it waits for all batches that have read them, to their end, and whoever reads them
+ * waits for it: the server locks what a statement reads before it takes its snapshot. */
+#define HOLD                                                                                       \
+    "SELECT pg_advisory_xact_lock($1::bigint), pg_current_xact_id(), clock_timestamp(),"           \
+    " (SELECT epoch FROM shard_identity WHERE NOT retired),"                                       \
+    " (SELECT max(writes_from) FROM schema_migrations)"
 
 #define STATEMENT(id, kind, name, sql) [FLORIN_SQL_##id] = {FLORIN_STATEMENTS_##kind, name, sql}
 
@@ -163,13 +171,8 @@ const florin_statement_text_t florin_statements[FLORIN_SQL_COUNT] = {
               " (SELECT * FROM crossings WHERE own = active LIMIT 1) AS c UNION ALL"
               " SELECT * FROM crossings WHERE batch = ANY ($2::uuid[])) AS traces"),
 
-    /* Also a fence: whoever changes what the last two columns say locks shard_identity for itself
-     * first. So it waits for all batches that have read them, to their end, and whoever reads them
-     * waits for it: the server locks what a statement reads before it takes its snapshot. */
-    STATEMENT(HOLD, SHARD, "hold",
-              "SELECT pg_advisory_xact_lock($1::bigint), pg_current_xact_id(), clock_timestamp(),"
-              " (SELECT epoch FROM shard_identity WHERE NOT retired),"
-              " (SELECT max(writes_from) FROM schema_migrations)"),
+    STATEMENT(HOLD, SHARD, "hold", HOLD),
+    STATEMENT(HOLD_AND_BEGIN_CHAIN, SHARD, "hold_and_begin_chain", HOLD ", nextval('seal_chains')"),
     STATEMENT(ACCOUNTS_LOCK, SHARD, "accounts_lock", LOCK_ACCOUNTS("")),
     STATEMENT(ACCOUNTS_LOCK_FREE, SHARD, "accounts_lock_free", LOCK_ACCOUNTS(" SKIP LOCKED")),
     /* By the transaction that a row names as its latest to lock or change it: one that is prepared,
@@ -190,49 +193,55 @@ const florin_statement_text_t florin_statements[FLORIN_SQL_COUNT] = {
      * them all in FROM, which stores its rows before it gives them. */
     STATEMENT(ACCOUNTS_INSERT, SHARD, "accounts_insert",
               WRITES("accounts",
-                     "INSERT INTO accounts (" ACCOUNT_COLUMNS ") SELECT unnest($1::uuid[]),"
+                     "INSERT INTO accounts (" ACCOUNT_COLUMNS
+                     ", place, seal) SELECT unnest($1::uuid[]),"
                      " unnest($2::uuid[]), unnest($3::bigint[]), unnest($4::bigint[]),"
                      " unnest($5::bigint[]), unnest($6::bigint[]), unnest($7::bigint[]),"
                      " unnest($8::bigint[]), unnest($9::bigint[]), unnest($10::bigint[]),"
-                     " unnest($11::integer[]), unnest($12::integer[])")),
+                     " unnest($11::integer[]), unnest($12::integer[]), unnest($13::bigint[]),"
+                     " unnest($14::bigint[])")),
     /* They are locked, so each is still where it was. */
     STATEMENT(
         ACCOUNTS_UPDATE, SHARD, "accounts_update",
-        WRITES(
-            "accounts",
-            "UPDATE accounts SET debits_pending = v.debits_pending,"
-            " debits_posted = v.debits_posted, credits_pending = v.credits_pending,"
-            " credits_posted = v.credits_posted, flags = v.flags, timestamp_last = v.timestamp_last"
-            " FROM (SELECT unnest($1::uuid[]) AS id, unnest($2::bigint[]) AS debits_pending,"
-            " unnest($3::bigint[]) AS debits_posted, unnest($4::bigint[]) AS credits_pending,"
-            " unnest($5::bigint[]) AS credits_posted, unnest($6::integer[]) AS flags,"
-            " unnest($7::bigint[]) AS timestamp_last, unnest($8::tid[]) AS place) AS v"
-            " WHERE accounts.ctid = v.place AND accounts.id = v.id")),
+        WRITES("accounts",
+               "UPDATE accounts SET debits_pending = v.debits_pending,"
+               " debits_posted = v.debits_posted, credits_pending = v.credits_pending,"
+               " credits_posted = v.credits_posted, flags = v.flags, timestamp_last = "
+               "v.timestamp_last,"
+               " seal = v.seal"
+               " FROM (SELECT unnest($1::uuid[]) AS id, unnest($2::bigint[]) AS debits_pending,"
+               " unnest($3::bigint[]) AS debits_posted, unnest($4::bigint[]) AS credits_pending,"
+               " unnest($5::bigint[]) AS credits_posted, unnest($6::integer[]) AS flags,"
+               " unnest($7::bigint[]) AS timestamp_last, unnest($8::tid[]) AS place,"
+               " unnest($9::bigint[]) AS seal) AS v"
+               " WHERE accounts.ctid = v.place AND accounts.id = v.id")),
     STATEMENT(
         TRANSFERS_INSERT, SHARD, "transfers_insert",
         WRITES(
             "transfers",
-            "INSERT INTO transfers (" TRANSFER_COLUMNS ", " DEBIT_BALANCES ", " CREDIT_BALANCES ")"
+            "INSERT INTO transfers (" TRANSFER_COLUMNS ", " DEBIT_BALANCES ", " CREDIT_BALANCES
+            ", place, seal)"
             " SELECT unnest($1::uuid[]), unnest($2::uuid[]), unnest($3::uuid[]),"
             " unnest($4::uuid[]), unnest($5::uuid[]), unnest($6::bigint[]), unnest($7::bigint[]),"
             " unnest($8::bigint[]), unnest($9::bigint[]), unnest($10::integer[]),"
             " unnest($11::integer[]), unnest($12::text[]), unnest($13::integer[]),"
             " unnest($14::bigint[]), unnest($15::bigint[]), unnest($16::bigint[]),"
             " unnest($17::bigint[]), unnest($18::bigint[]), unnest($19::bigint[]),"
-            " unnest($20::bigint[]), unnest($21::bigint[])")),
+            " unnest($20::bigint[]), unnest($21::bigint[]), unnest($22::bigint[]),"
+            " unnest($23::bigint[])")),
     STATEMENT(
         PENDINGS_WRITE, SHARD, "pendings_write",
         WRITES("pending_transfers",
                "INSERT INTO pending_transfers (id, debit_account_id, credit_account_id, amount,"
-               " expires_at, status, resolved_at, " DEBIT_BALANCES ", " CREDIT_BALANCES ")"
+               " expires_at, status, resolved_at, " DEBIT_BALANCES ", " CREDIT_BALANCES ", seal)"
                " SELECT unnest($1::uuid[]), unnest($2::uuid[]), unnest($3::uuid[]),"
                " unnest($4::bigint[]), unnest($5::bigint[]), unnest($6::integer[]),"
                " unnest($7::bigint[]), unnest($8::bigint[]), unnest($9::bigint[]), "
                "unnest($10::bigint[]),"
                " unnest($11::bigint[]), unnest($12::bigint[]), unnest($13::bigint[]),"
-               " unnest($14::bigint[]), unnest($15::bigint[])"
+               " unnest($14::bigint[]), unnest($15::bigint[]), unnest($16::bigint[])"
                " ON CONFLICT (id) DO UPDATE SET status = excluded.status,"
-               " resolved_at = excluded.resolved_at,"
+               " resolved_at = excluded.resolved_at, seal = excluded.seal,"
                " (" DEBIT_BALANCES ", " CREDIT_BALANCES ") = ROW (excluded.debit_debits_pending,"
                " excluded.debit_debits_posted, excluded.debit_credits_pending,"
                " excluded.debit_credits_posted, excluded.credit_debits_pending,"
@@ -245,13 +254,25 @@ const florin_statement_text_t florin_statements[FLORIN_SQL_COUNT] = {
                      " AS v WHERE accounts.id = v.id")),
     STATEMENT(LIMITS_INSERT, SHARD, "limits_insert",
               WRITES("credit_limits",
-                     "INSERT INTO credit_limits (account_id, timestamp, credit_limit)"
-                     " SELECT unnest($1::uuid[]), unnest($2::bigint[]), unnest($3::bigint[])")),
+                     "INSERT INTO credit_limits (account_id, timestamp, credit_limit, place, seal)"
+                     " SELECT unnest($1::uuid[]), unnest($2::bigint[]), unnest($3::bigint[]),"
+                     " unnest($4::bigint[]), unnest($5::bigint[])")),
     STATEMENT(CROSSINGS_INSERT, SHARD, "crossings_insert",
               COUNTED("crossings",
                       "INSERT INTO crossings (batch, shards, transactions)"
                       " VALUES ($1::uuid, $2::integer[], $3::bigint[])",
                       "1")),
+    /* When sealing began, chain 0, is written once, and looked for before it is: an insert would
+     * wait for whoever has locked it. Of two such rows the one with the place 1 is for books
+     * without rows of before. */
+    STATEMENT(SEAL_HEADS, SHARD, "seal_heads",
+              "INSERT INTO seal_heads (chain, place, seal) SELECT chain, place, seal FROM (SELECT"
+              " unnest($1::bigint[]) AS chain, unnest($2::bigint[]) AS place,"
+              " unnest($3::bigint[]) AS seal) AS v WHERE CASE WHEN chain <> 0 THEN true"
+              " WHEN EXISTS (SELECT FROM seal_heads WHERE chain = 0) THEN false"
+              " ELSE (place = 1) <> EXISTS (SELECT FROM accounts WHERE accounts.place IS NULL) END"
+              " ON CONFLICT (chain) DO UPDATE SET place = excluded.place, seal = excluded.seal"
+              " WHERE seal_heads.chain <> 0"),
     /* By that very transaction: another one may have written the row with the same timestamp,
      * though an account, which others change soon, only where it was imported with it. The lock is
      * written to the log: a commit after it waits for standbys as the first one did. */

@@ -4,7 +4,7 @@
 
 /* The newest file of sql/control and sql/shard: what this program was built for. */
 #define FLORIN_SCHEMA_CONTROL 2
-#define FLORIN_SCHEMA_SHARD   6
+#define FLORIN_SCHEMA_SHARD   7
 
 /* What a server calls a second row of the same key, and what a statement that writes calls it when
  * it wrote other rows than it was given. */
@@ -50,6 +50,7 @@ typedef enum {
     FLORIN_SQL_CROSSINGS,
     /* shards: batches */
     FLORIN_SQL_HOLD,
+    FLORIN_SQL_HOLD_AND_BEGIN_CHAIN,
     FLORIN_SQL_ACCOUNTS_LOCK,
     FLORIN_SQL_ACCOUNTS_LOCK_FREE,
     FLORIN_SQL_ACCOUNTS_KEPT,
@@ -62,6 +63,7 @@ typedef enum {
     FLORIN_SQL_LIMITS_UPDATE,
     FLORIN_SQL_LIMITS_INSERT,
     FLORIN_SQL_CROSSINGS_INSERT,
+    FLORIN_SQL_SEAL_HEADS,
     FLORIN_SQL_WAS_WRITTEN,
     /* shards: two-phase commit */
     FLORIN_SQL_DECIDE,

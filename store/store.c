@@ -54,8 +54,11 @@ int florin_store_new(const florin_store_options_t *options, florin_store_t **sto
                              "Accounts and transfers whose rows cannot be, met of late: what needs "
                              "them is refused.",
                              NULL);
+    self->seals = options->seal_key && *options->seal_key;
     int result = florin_session_init(&self->control, "control", options->control, error);
     florin_session_measure(&self->control, self->metrics);
+    if (result == 0 && self->seals)
+        result = florin_seal_key_read(options->seal_key, self->seal_key, error);
     if (result != 0)
         florin_store_destroy(&self);
     *store = self;
@@ -74,6 +77,7 @@ void florin_store_destroy(florin_store_t **self_p)
     florin_clocks_destroy(&self->own_clocks);
     florin_arena_destroy(&self->arena);
     florin_arena_destroy(&self->release_arena);
+    sodium_memzero(self, sizeof *self);
     free(self);
     *self_p = NULL;
 }
@@ -190,6 +194,8 @@ static int read_map(florin_store_t *self, florin_error_t *error)
     if (result != 0)
         return result;
     self->cluster = florin_column_id(check, 0, 1);
+    for (size_t i = 0; i < count && self->seals; i++)
+        self->chains[i].key = florin_seal_key_of(self->seal_key, self->cluster, i);
     self->shards_count = count;
     tell_map(self);
     return 0;

@@ -28,6 +28,7 @@ typedef struct {
     uint32_t in_doubt_after_ms;    /* how long a coordinator that lives may keep a batch waiting */
     uint32_t traces_kept_ms;       /* how long the traces of ended batches stay; 0: the default */
     florin_metrics_t *metrics;     /* outlives the store; NULL: none are wanted */
+    const char *seal_key;          /* file of the key that seals rows; NULL or "": none */
     florin_clocks_t *clocks;       /* outlives it, too; NULL: it has its own */
     /* Called in the store's thread each time it has read the slot map; NULL: nobody is told. */
     void (*mapped)(void *arg, const florin_slots_t *slots);

@@ -9,7 +9,8 @@ enum { ADMIN_DONE = 0, ADMIN_FAILED = 1, ADMIN_USAGE = 2, ADMIN_NOT_VERIFIED = 2
 
 /* What the command line says: options, and the words that are none. */
 typedef struct {
-    const char *control; /* from --control, or the file of --config */
+    const char *control;  /* from --control, or the file of --config */
+    const char *seal_key; /* a file; likewise, and NULL or "" where neither says it */
     const char *sql;
     const char *max, *review_above, *sum;    /* amounts, in decimals */
     const char *window, *count;              /* numbers */
@@ -35,6 +36,7 @@ int admin_risk_free(const admin_arguments_t *arguments);
 int admin_risk_show(const admin_arguments_t *arguments);
 int admin_resolve(const admin_arguments_t *arguments);
 int admin_mend_times(const admin_arguments_t *arguments);
+int admin_seal_key(const admin_arguments_t *arguments);
 /* ADMIN_DONE: the books are whole, ADMIN_FAILED: they are not, ADMIN_NOT_VERIFIED: who knows. */
 int admin_verify(const admin_arguments_t *arguments);
 

@@ -1,5 +1,6 @@
 /* florin-admin: schema, shards, rules, and transactions in doubt. */
 #include <argp.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,12 +19,15 @@ enum {
     OPTION_TIMEOUT,
     OPTION_SHOW,
     OPTION_WAIT,
-    OPTION_OLD_IS_GONE
+    OPTION_OLD_IS_GONE,
+    OPTION_SEAL_KEY
 };
 
 static const struct argp_option options[] = {
     {"control", 'c', "CONNINFO", 0, "libpq connection string of the control database", 1},
-    {"config", 'f', "FILE", 0, "a configuration file whose store/control says it instead", 1},
+    {"config", 'f', "FILE", 0,
+     "a configuration file whose store/control and store/seal_key say it instead", 1},
+    {"seal-key", OPTION_SEAL_KEY, "FILE", 0, "verify: the key that the books are sealed with", 4},
     {"sql", 's', "FOLDER", 0, "migrate: the folder that holds control/ and shard/", 2},
     {"wait", OPTION_WAIT, "SECONDS", 0,
      "migrate, shards: give way for so long to whoever keeps a table locked [60]", 2},
@@ -53,6 +57,7 @@ static const char usage_words[] = "migrate --sql FOLDER\n"
                                   "risk show\n"
                                   "resolve\n"
                                   "mend-times\n"
+                                  "seal-key FILE\n"
                                   "verify";
 
 static const char help[] =
@@ -77,11 +82,12 @@ static const char help[] =
     "                 workers do by themselves\n"
     "  mend-times     move times of the books that are ahead of agreed time back,\n"
     "                 in their order, while all workers are stopped\n"
+    "  seal-key       make a key for store/seal_key, in a new file\n"
     "  verify         check that the books are whole, while the cluster runs or\n"
     "                 with its databases alone; changes nothing\n"
     "\n"
     "Amounts are in decimals: --max 1000.00. migrate is safe to run at any time.\n"
-    "Every command but migrate-shard needs --control or --config.\n"
+    "Every command but migrate-shard and seal-key needs --control or --config.\n"
     "Exit code: 0 done, 1 refused or failed, 2 usage; of verify: 0 the books are\n"
     "whole, 1 they are not, 2 they could not be checked.";
 
@@ -107,6 +113,7 @@ static const command_t commands[] = {
     {"risk", "show", 0, 0, true, admin_risk_show},
     {"resolve", NULL, 0, 0, true, admin_resolve},
     {"mend-times", NULL, 0, 0, true, admin_mend_times},
+    {"seal-key", NULL, 1, 1, false, admin_seal_key},
     {"verify", NULL, 0, 0, true, admin_verify},
 };
 
@@ -163,6 +170,9 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
     case OPTION_WAIT:
         arguments->wait = value;
         return 0;
+    case OPTION_SEAL_KEY:
+        arguments->seal_key = value;
+        return 0;
     case 'j':
         arguments->json = true;
         return 0;
@@ -211,11 +221,16 @@ static int run(line_t *line)
         return usage_error("the command needs another word");
     if (line->arguments.words_count > command->words_max)
         return usage_error("there are more words than the command takes");
-    if (line->config && !line->arguments.control) {
-        if (florin_config_load(line->config, &config, &error) != 0)
-            return usage_error(error.message);
-        line->arguments.control = florin_config_text(config, "store/control", NULL);
+    char seal_key[PATH_MAX];
+    if (line->config && (florin_config_load(line->config, &config, &error) != 0 ||
+                         florin_config_path(config, "store/seal_key", seal_key, &error) != 0)) {
+        florin_config_destroy(&config);
+        return usage_error(error.message);
     }
+    if (config && !line->arguments.control)
+        line->arguments.control = florin_config_text(config, "store/control", NULL);
+    if (config && !line->arguments.seal_key)
+        line->arguments.seal_key = seal_key;
     int code = command->control && !line->arguments.control
                    ? usage_error("--control, or --config with store/control, is missing")
                    : command->run(&line->arguments);

@@ -7,6 +7,7 @@
 
 #include "ops/admin/admin.h"
 #include "store/admin/verify.h"
+#include "store/seal.h"
 
 #define SHOW_MAX      100000
 #define TIMEOUT_MAX_S (7 * 24 * 3600)
@@ -150,7 +151,8 @@ static int verify(const admin_arguments_t *arguments, report_t *self)
         .connect_timeout_ms = 10000,
         .statement_timeout_ms = self->timeout_s * 1000,
         /* one shard may wait for another as long as all of it */
-        .in_doubt_after_ms = self->timeout_s * 1000};
+        .in_doubt_after_ms = self->timeout_s * 1000,
+        .seal_key = arguments->seal_key};
     const florin_verify_options_t how = {self->older_than_s, began, found, ended, self};
     florin_verify_check_t checks[FLORIN_VERIFY_CHECKS_MAX];
     florin_store_t *store = NULL;
@@ -183,4 +185,13 @@ int admin_verify(const admin_arguments_t *arguments)
     json_decref(self.checks);
     free(self.shown);
     return code;
+}
+
+int admin_seal_key(const admin_arguments_t *arguments)
+{
+    florin_error_t error = {0};
+    if (florin_seal_key_generate(arguments->words[0], &error) != 0)
+        return admin_fail(&error);
+    printf("%s: keep a copy where no database is; it can't be made again\n", arguments->words[0]);
+    return ADMIN_DONE;
 }

@@ -10,8 +10,10 @@
 #include <string.h>
 
 #include "lib/clock.h"
+#include "store/admin/verify_copies.h"
 #include "store/admin/verify_run.h"
 #include "store/admin/verify_schema.h"
+#include "store/admin/verify_seals.h"
 #include "store/admin/verify_slots.h"
 #include "store/admin/verify_sql.h"
 #include "store/batch/gid.h"
@@ -184,129 +186,6 @@ static void see_ledger(florin_verify_run_t *self, florin_shards_t shards)
     }
 }
 
-/* --------------------------------------------------------------------- side by side: the copies */
-
-/* Where a row's columns stand; what follows them is the same in all copies. */
-enum {
-    COLUMN_ID,
-    COLUMN_DEBIT,
-    COLUMN_CREDIT,
-    COLUMN_RESULT,
-    COLUMN_DEBIT_HERE,
-    COLUMN_CREDIT_HERE,
-    COLUMN_TIME = 9, /* when it was booked, or resolved */
-    /* An account's. */
-    COLUMN_OPENED = 1,
-    COLUMN_CHANGED
-};
-
-static bool is_same(const PGresult *a, int row_a, const PGresult *b, int row_b, int column)
-{
-    int length = PQgetlength(a, row_a, column);
-    return PQgetisnull(a, row_a, column) == PQgetisnull(b, row_b, column) &&
-           length == PQgetlength(b, row_b, column) &&
-           memcmp(PQgetvalue(a, row_a, column), PQgetvalue(b, row_b, column), (size_t)length) == 0;
-}
-
-/* The shards that a row names as its places: its id's, and its accounts' if it was created. */
-static florin_shards_t places_of(const florin_verify_run_t *self, const PGresult *page, int row)
-{
-    bool created =
-        PQnfields(page) > COLUMN_RESULT && florin_column_u32(page, row, COLUMN_RESULT) == 0;
-    florin_shards_t places = 0;
-    for (int i = COLUMN_ID; i <= (created ? COLUMN_CREDIT : COLUMN_ID); i++)
-        places |=
-            florin_shards_of(florin_store_shard_of(self->store, florin_column_id(page, row, i)));
-    return places;
-}
-
-/* Does this copy have the balances of the accounts that live here, and only those? */
-static bool has_its_balances(const florin_verify_run_t *self, size_t shard, const PGresult *page,
-                             int row)
-{
-    for (int side = 0; side < 2 && PQnfields(page) > COLUMN_CREDIT_HERE; side++) {
-        if (PQgetisnull(page, row, COLUMN_DEBIT_HERE + side))
-            continue;
-        florin_id_t account = florin_column_id(page, row, COLUMN_DEBIT + side);
-        if (florin_column_bool(page, row, COLUMN_DEBIT_HERE + side) !=
-            (florin_store_shard_of(self->store, account) == shard))
-            return false;
-    }
-    return true;
-}
-
-/* One copy against the first: names what differs. */
-static void compare_copy(florin_verify_run_t *self, size_t shard, size_t first, const char *subject)
-{
-    const PGresult *page, *first_page;
-    int row = florin_verify_row(self, shard, &page),
-        first_row = florin_verify_row(self, first, &first_page);
-    char columns[256] = "";
-    size_t used = 0;
-    for (int i = COLUMN_DEBIT; i < PQnfields(page); i++) {
-        bool may_differ = i == COLUMN_DEBIT_HERE || i == COLUMN_CREDIT_HERE;
-        if (may_differ || is_same(page, row, first_page, first_row, i))
-            continue;
-        int length = snprintf(columns + used, sizeof columns - used, "%s%s", used ? ", " : "",
-                              PQfname(page, i));
-        used += length > 0 && (size_t)length < sizeof columns - used ? (size_t)length : 0;
-    }
-    if (used)
-        florin_verify_tell(self, false, (int)shard, subject,
-                           "differs from its copy on shard %zu: %s", first, columns);
-    if (!has_its_balances(self, shard, page, row))
-        florin_verify_tell(self, false, (int)shard, subject,
-                           "has not the balances after it of just those accounts that live here");
-}
-
-/* A time that the servers' clocks have not reached. */
-static void check_time(florin_verify_run_t *self, size_t shard, const char *subject, int column)
-{
-    const PGresult *page;
-    int row = florin_verify_row(self, shard, &page);
-    uint64_t time = florin_column_u64(page, row, column);
-    if (time > self->latest)
-        florin_verify_tell(self, false, (int)shard, subject,
-                           "is from the future: its %s, %" PRIu64 ", is %" PRIu64
-                           " s beyond what the servers' clocks allow",
-                           PQfname(page, column), time, (time - self->latest) / NS_PER_S);
-}
-
-/* `first_time` to `last_time`: columns that say when something was done. */
-static void see_copies(florin_verify_run_t *self, florin_shards_t shards, const char *kind,
-                       int first_time, int last_time)
-{
-    size_t first = florin_shards_lowest(shards);
-    const PGresult *page;
-    int row = florin_verify_row(self, first, &page);
-    char subject[FLORIN_VERIFY_SUBJECT_BYTES];
-    (void)florin_verify_subject(kind, florin_column_id(page, row, COLUMN_ID), subject);
-    florin_shards_t places = places_of(self, page, row);
-    self->check->checked++;
-    for (size_t i = 0; i < self->store->shards_count; i++) {
-        bool is = florin_shards_has(shards, i), should = florin_shards_has(places, i);
-        if (is && !should)
-            florin_verify_tell(self, false, (int)i, subject, "is here, where it does not belong");
-        if (!is && should)
-            florin_verify_tell(self, false, (int)i, subject, "is missing here; shard %zu has it",
-                               first);
-        if (is)
-            compare_copy(self, i, first, subject);
-        for (int column = first_time; is && column <= last_time; column++)
-            check_time(self, i, subject, column);
-    }
-}
-
-static void see_account(florin_verify_run_t *self, florin_shards_t shards)
-{
-    see_copies(self, shards, "account", COLUMN_OPENED, COLUMN_CHANGED);
-}
-
-static void see_transfer(florin_verify_run_t *self, florin_shards_t shards)
-{
-    see_copies(self, shards, "transfer", COLUMN_TIME, COLUMN_TIME);
-}
-
 /* -------------------------------------------------------------------------- each shard by itself
  */
 
@@ -340,19 +219,17 @@ static int check_shards(florin_verify_run_t *self, const char *const *sql, flori
     return result == 0 ? florin_verify_walk(self, sql[1], see_wrong, error) : result;
 }
 
+/* Where a chain has a gap is looked for only when there is one. */
+static int check_seals(florin_verify_run_t *self, const char *const *sql, florin_error_t *error)
+{
+    bool gaps = false;
+    int result = florin_verify_seals(self, sql[0], &gaps, error);
+    return result == 0 && gaps ? florin_verify_walk(self, sql[1], see_wrong, error) : result;
+}
+
 static int check_ledgers(florin_verify_run_t *self, const char *const *sql, florin_error_t *error)
 {
     return florin_verify_walk(self, sql[0], see_ledger, error);
-}
-
-static int check_accounts(florin_verify_run_t *self, const char *const *sql, florin_error_t *error)
-{
-    return florin_verify_walk(self, sql[0], see_account, error);
-}
-
-static int check_transfers(florin_verify_run_t *self, const char *const *sql, florin_error_t *error)
-{
-    return florin_verify_walk(self, sql[0], see_transfer, error);
 }
 
 /* ----------------------------------------------------------------------------------- all of it */
@@ -385,17 +262,17 @@ static const struct {
     {"accounts",
      "accounts",
      "each is on its slot's shard and on no other",
-     check_accounts,
+     florin_verify_accounts,
      {florin_verify_sql_accounts}},
     {"transfers",
      "transfers",
      "each is on its shards, and the same on all",
-     check_transfers,
+     florin_verify_transfers,
      {florin_verify_sql_transfers}},
     {"pending",
      "pending transfers",
      "what became of each is the same on all its shards",
-     check_transfers,
+     florin_verify_pendings,
      {florin_verify_sql_pendings}},
     {"outcomes",
      "rows of pending transfers",
@@ -422,6 +299,11 @@ static const struct {
      "none is overdrawn",
      check_shards,
      {florin_verify_sql_bounds_count, florin_verify_sql_bounds}},
+    {"seals",
+     "sealed rows",
+     "none was edited, put in or taken away",
+     check_seals,
+     {florin_verify_sql_sealed_limits, florin_verify_sql_gaps}},
 };
 #define CHECKS (sizeof checks_of_all / sizeof *checks_of_all)
 _Static_assert(CHECKS <= FLORIN_VERIFY_CHECKS_MAX, "a caller's array holds them all");
@@ -512,10 +394,13 @@ int florin_store_verify(florin_store_t *self, const florin_verify_options_t *opt
     if (result != 0)
         return result;
     result = begin_checks(&verify, error);
+    if (result == 0)
+        result = florin_verify_seals_begin(&verify, error);
     for (size_t i = 0; i < CHECKS && result == 0; i++) {
         verify.check = &checks[i];
         result = run_check(&verify, i, error);
     }
+    florin_verify_seals_end(&verify);
     florin_store_moment_end(self, moment.shards);
     return result;
 }

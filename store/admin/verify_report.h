@@ -7,7 +7,7 @@
 
 #include "lib/error.h"
 
-#define FLORIN_VERIFY_CHECKS_MAX 12
+#define FLORIN_VERIFY_CHECKS_MAX 13
 
 typedef struct {
     const char *name;    /* one word: "balances" */

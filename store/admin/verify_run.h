@@ -9,6 +9,7 @@
 #define FLORIN_VERIFY_SEEN_MAX      FLORIN_SLOTS
 
 typedef struct florin_verify_prepared florin_verify_prepared_t;
+typedef struct florin_verify_seals florin_verify_seals_t;
 
 typedef struct {
     florin_store_t *store;
@@ -19,6 +20,7 @@ typedef struct {
     florin_verify_rows_t rows;          /* its query's */
     florin_verify_prepared_t *prepared; /* in the arena */
     size_t prepared_count;
+    florin_verify_seals_t *seals;                 /* of each shard; NULL: there is no key */
     florin_shards_t seen[FLORIN_VERIFY_SEEN_MAX]; /* where each slot, or object, was seen */
 } florin_verify_run_t;
 

@@ -9,21 +9,24 @@ const char florin_verify_sql_ledgers[] =
     " sum(debits_posted)::text, sum(credits_posted)::text"
     " FROM accounts GROUP BY ledger ORDER BY ledger";
 
+/* The sides' balances after a line. */
+#define BOTH_BALANCES                                                                              \
+    " debit_debits_pending, debit_debits_posted, debit_credits_pending, debit_credits_posted,"     \
+    " credit_debits_pending, credit_debits_posted, credit_credits_pending, credit_credits_posted,"
+
 const char florin_verify_sql_accounts[] =
-    "SELECT id, timestamp, timestamp_last FROM accounts ORDER BY id";
+    "SELECT id, user_data, debits_pending, debits_posted, credits_pending, credits_posted,"
+    " credit_limit, timestamp, timestamp_last, ledger, code, flags, place, seal"
+    " FROM accounts ORDER BY id";
 
 const char florin_verify_sql_transfers[] =
-    "SELECT id, debit_account_id, credit_account_id, result,"
-    " CASE WHEN result = 0 THEN debit_debits_posted IS NOT NULL END,"
-    " CASE WHEN result = 0 THEN credit_debits_posted IS NOT NULL END,"
-    " pending_id, user_data, amount, timestamp, timeout_s, ledger, code, flags, reference"
-    " FROM transfers ORDER BY id";
+    "SELECT id, debit_account_id, credit_account_id, pending_id, user_data, amount, timestamp,"
+    " timeout_s, ledger, code, flags, reference, result," BOTH_BALANCES
+    " place, seal FROM transfers ORDER BY id";
 
 const char florin_verify_sql_pendings[] =
-    "SELECT id, debit_account_id, credit_account_id, 0 AS result,"
-    " CASE WHEN status = 4 THEN debit_debits_posted IS NOT NULL END,"
-    " CASE WHEN status = 4 THEN credit_debits_posted IS NOT NULL END,"
-    " amount, expires_at, status, resolved_at FROM pending_transfers ORDER BY id";
+    "SELECT id, debit_account_id, credit_account_id, amount, expires_at, status,"
+    " resolved_at," BOTH_BALANCES " seal FROM pending_transfers ORDER BY id";
 
 /* ------------------------------------------------------------------- what became of the pending */
 
@@ -194,3 +197,25 @@ const char florin_verify_sql_prepared[] =
     "SELECT gid, greatest(floor(extract(epoch FROM clock_timestamp() - prepared)), 0)::bigint"
     " FROM pg_prepared_xacts WHERE database = current_database() AND gid LIKE 'florin:%'"
     " ORDER BY prepared, gid";
+
+/* --------------------------------------------------------------------------------------- seals */
+
+const char florin_verify_sql_heads[] = "SELECT chain, place, seal FROM seal_heads ORDER BY chain";
+
+const char florin_verify_sql_sealed_limits[] =
+    "SELECT account_id, timestamp, credit_limit, place, seal FROM credit_limits"
+    " ORDER BY account_id, timestamp";
+
+/* The lower half of a place is its number, the upper one its chain's. */
+const char florin_verify_sql_gaps[] =
+    "SELECT 'chain', chain, format('its rows %s to %s are gone%s; %s %s was written after"
+    " them', before + 1, number - 1, CASE WHEN before > 0 THEN format(', after %s %s', "
+    "kind_before, id_before) ELSE '' END,"
+    " kind, id)"
+    " FROM (SELECT *, coalesce(lag(number) OVER w, 0) AS before, lag(kind) OVER w AS kind_before,"
+    " lag(id) OVER w AS id_before FROM (SELECT place >> 32 AS chain,"
+    " place & 4294967295 AS number, kind, id FROM (SELECT 'transfer' AS kind, id, place"
+    " FROM transfers UNION ALL SELECT 'account', id, place FROM accounts"
+    " UNION ALL SELECT 'limit of account', account_id, place FROM credit_limits) r"
+    " WHERE place IS NOT NULL) p WINDOW w AS (PARTITION BY chain ORDER BY number)) g"
+    " WHERE number <> before + 1 ORDER BY chain, number";

@@ -6,9 +6,8 @@
 
 /* ledger; sums of debits and credits, pending and then posted, as text: they may pass 64 bits */
 extern const char florin_verify_sql_ledgers[];
-/* id, debit account, credit account, result, whether it has the debit account's and the credit
- * account's balances (NULL: it need not), and from there on what is the same on each shard, the
- * fourth of it a time. An account's has its id, and its times. */
+/* id; the rest of it, in the order of florin_row_account, of florin_row_transfer; the balances
+ * after it; place and seal. */
 extern const char florin_verify_sql_accounts[];
 extern const char florin_verify_sql_transfers[];
 extern const char florin_verify_sql_pendings[];
@@ -20,6 +19,11 @@ extern const char florin_verify_sql_chains_count[], florin_verify_sql_chains[];
 extern const char florin_verify_sql_balances_count[], florin_verify_sql_balances[];
 extern const char florin_verify_sql_limits_count[], florin_verify_sql_limits[];
 extern const char florin_verify_sql_bounds_count[], florin_verify_sql_bounds[];
+
+/* The heads of chains; limits as they were sealed; and where a chain has gaps, as rows that are
+ * wrong. */
+extern const char florin_verify_sql_heads[], florin_verify_sql_sealed_limits[],
+    florin_verify_sql_gaps[];
 
 /* Batches: what was decided about them, and those prepared, with their age in seconds. */
 extern const char florin_verify_sql_decisions[];

@@ -365,10 +365,20 @@ static void finish(florin_plan_t *self, size_t home)
 
 /* ------------------------------------------------------------------------------------ all of it */
 
+/* What committed has its places. Where nobody knows, new chains begin: the old ones end either
+ * before this batch or with it. */
+static void advance_chains(florin_plan_t *self, verdict_t verdict)
+{
+    for (size_t i = 0; i < self->store->shards_count; i++)
+        if (florin_shards_has(self->writers, i))
+            self->store->chains[i].next = verdict == VERDICT_YES ? self->parts[i].chain.next : 0;
+}
+
 static florin_step_t conclude(florin_plan_t *self, size_t home, verdict_t verdict)
 {
     if (verdict == VERDICT_NO)
         return FLORIN_STEP_AGAIN;
+    advance_chains(self, verdict);
     if (verdict == VERDICT_UNKNOWN) {
         give_up(self, home);
         return FLORIN_STEP_DONE;

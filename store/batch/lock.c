@@ -149,6 +149,17 @@ static florin_statement_t accounts_statement(const florin_plan_t *self)
     return self->yields ? FLORIN_SQL_ACCOUNTS_LOCK_FREE : FLORIN_SQL_ACCOUNTS_LOCK;
 }
 
+/* A chain is of one connection, so that what a server lost with it is never followed by more; and
+ * it has to have room for all that a batch may write. */
+static bool begins_chain(const florin_plan_t *self, size_t shard)
+{
+    const florin_store_t *store = self->store;
+    const florin_chain_t *chain = &store->chains[shard];
+    return chain->key.known && !self->dry &&
+           (chain->next == 0 || store->chain_since[shard] != store->shards[shard].openings ||
+            florin_place_number(chain->next) > FLORIN_CHAIN_NUMBER_MAX);
+}
+
 /* One round: begin, hold, lock, and read what must be read under the locks. Each statement sees
  * all that was committed before it got its locks, and whoever asks for the hold later waits for
  * the end of this transaction. */
@@ -163,7 +174,9 @@ static void add_reads(florin_plan_t *self, size_t shard)
                                               : "BEGIN ISOLATION LEVEL READ COMMITTED");
     florin_params_init(&params, self->store->arena);
     florin_params_u64(&params, (uint64_t)self->id);
-    florin_session_call(session, FLORIN_SQL_HOLD, &params);
+    florin_session_call(
+        session, begins_chain(self, shard) ? FLORIN_SQL_HOLD_AND_BEGIN_CHAIN : FLORIN_SQL_HOLD,
+        &params);
     if (part->account_ids_count > 0) {
         florin_params_init(&params, self->store->arena);
         florin_params_ids(&params, part->account_ids, part->account_ids_count);
@@ -183,6 +196,17 @@ static void add_reads(florin_plan_t *self, size_t shard)
     }
     florin_session_sync(session);
     part->state = FLORIN_PART_OPEN;
+}
+
+/* What the hold says: our transaction, and the chain if one begins. */
+static void load_hold(florin_plan_t *self, size_t shard, const PGresult *hold)
+{
+    enum { CHAIN = 5 };
+    self->parts[shard].transaction = florin_column_u64(hold, 0, 1);
+    if (PQnfields(hold) <= CHAIN)
+        return;
+    self->store->chains[shard].next = florin_place_first(florin_column_u64(hold, 0, CHAIN));
+    self->store->chain_since[shard] = self->store->shards[shard].openings;
 }
 
 /* Rows come in the order of their ids, as they were asked for. The ledger has room for them all:
@@ -207,6 +231,8 @@ static bool load_accounts(florin_plan_t *self, florin_part_t *part, const PGresu
             continue; /* nobody asked for it: an index is broken */
         if (!self->dry)
             part->places[asked] = florin_column_u64(rows, i, FLORIN_ACCOUNT_PLACE_COLUMN);
+        if (!self->dry)
+            account.place = florin_column_u64(rows, i, FLORIN_ACCOUNT_CHAIN_COLUMN);
         florin_aside_clear(self->store, account.id);
         (void)florin_ledger_load_account(self->ledger, &account);
     }
@@ -270,7 +296,7 @@ static bool load(florin_plan_t *self, size_t shard)
     const florin_session_t *session = &self->store->shards[shard];
     florin_part_t *part = &self->parts[shard];
     const PGresult *held = florin_session_result(session, 1);
-    part->transaction = florin_column_u64(held, 0, 1);
+    load_hold(self, shard, held);
     florin_store_take_clock(self->store, shard, held, 2, part->sent_ns, part->received_ns);
     size_t index = 2; /* after BEGIN and the hold */
     if (part->account_ids_count > 0 &&

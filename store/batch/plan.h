@@ -47,6 +47,7 @@ typedef struct {
     size_t rows_count;
     florin_pending_row_t *pendings;
     size_t pendings_count;
+    florin_chain_t chain; /* as it will be when this try has committed */
 } florin_part_t;
 
 #define FLORIN_OVERDUE_MAX 2048 /* that one look finds, and one batch releases */

@@ -24,7 +24,7 @@ static void take_limit(florin_plan_t *self, florin_store_request_t *request, siz
 static void add_limits(florin_plan_t *self, size_t shard)
 {
     florin_session_t *session = &self->store->shards[shard];
-    const florin_part_t *part = &self->parts[shard];
+    florin_part_t *part = &self->parts[shard];
     limits_t limits = {.shard = shard};
     florin_params_t params;
     florin_params_init(&params, self->store->arena);
@@ -36,7 +36,7 @@ static void add_limits(florin_plan_t *self, size_t shard)
     params.failed = !limits.rows;
     if (limits.rows) {
         florin_plan_each(self, take_limit, &limits);
-        florin_rows_insert_limits(&params, limits.rows, limits.count);
+        florin_rows_insert_limits(&params, limits.rows, limits.count, &part->chain);
     }
     florin_session_call(session, FLORIN_SQL_LIMITS_INSERT, &params);
 }
@@ -72,34 +72,70 @@ static void add_changes(florin_plan_t *self, size_t shard)
     for (size_t i = 0; places && i < part->changed_count; i++)
         places[i] = florin_plan_row_place(part, part->changed[i]->id);
     if (places)
-        florin_rows_update_accounts(&params, part->changed, places, part->changed_count);
+        florin_rows_update_accounts(&params, part->changed, places, part->changed_count,
+                                    &part->chain.key);
     florin_session_call(&self->store->shards[shard], FLORIN_SQL_ACCOUNTS_UPDATE, &params);
+}
+
+/* Whether the part writes rows that nothing else in the books would miss: accounts that are opened,
+ * limits, and transfers refused. */
+static bool needs_head(const florin_plan_t *self, const florin_part_t *part)
+{
+    bool needs = part->opened_count > 0 || self->credit_limits;
+    for (size_t i = 0; i < part->rows_count && !needs; i++)
+        needs = part->rows[i].entry->result != FLORIN_TRANSFER_CREATED;
+    return needs;
+}
+
+/* Says how far the chain has come, and, with its first rows, when sealing began. */
+static void add_heads(florin_plan_t *self, size_t shard, uint64_t first)
+{
+    const florin_chain_t *chain = &self->parts[shard].chain;
+    florin_head_t heads[3];
+    florin_params_t params;
+    size_t count = 0;
+    if (chain->next == first)
+        return; /* nothing has got a place */
+    if (florin_place_number(first) == 1) {
+        heads[count++] = (florin_head_t){0, FLORIN_SEALED_FROM_FIRST};
+        heads[count++] = (florin_head_t){0, self->now};
+    }
+    if (needs_head(self, &self->parts[shard]))
+        heads[count++] = (florin_head_t){florin_place_chain(first), chain->next - 1};
+    if (count == 0)
+        return;
+    florin_params_init(&params, self->store->arena);
+    florin_rows_write_heads(&params, heads, count, &chain->key);
+    florin_session_call(&self->store->shards[shard], FLORIN_SQL_SEAL_HEADS, &params);
 }
 
 void florin_batch_add_writes(florin_plan_t *self, size_t shard)
 {
     florin_session_t *session = &self->store->shards[shard];
-    const florin_part_t *part = &self->parts[shard];
+    florin_part_t *part = &self->parts[shard];
+    const uint64_t first = self->store->chains[shard].next;
     florin_params_t params;
+    part->chain = self->store->chains[shard];
     if (part->opened_count > 0) {
         florin_params_init(&params, self->store->arena);
-        florin_rows_insert_accounts(&params, part->opened, part->opened_count);
+        florin_rows_insert_accounts(&params, part->opened, part->opened_count, &part->chain);
         florin_session_call(session, FLORIN_SQL_ACCOUNTS_INSERT, &params);
     }
     if (part->changed_count > 0)
         add_changes(self, shard);
     if (part->rows_count > 0) {
         florin_params_init(&params, self->store->arena);
-        florin_rows_insert_transfers(&params, part->rows, part->rows_count);
+        florin_rows_insert_transfers(&params, part->rows, part->rows_count, &part->chain);
         florin_session_call(session, FLORIN_SQL_TRANSFERS_INSERT, &params);
     }
     if (part->pendings_count > 0) {
         florin_params_init(&params, self->store->arena);
-        florin_rows_write_pendings(&params, part->pendings, part->pendings_count);
+        florin_rows_write_pendings(&params, part->pendings, part->pendings_count, &part->chain.key);
         florin_session_call(session, FLORIN_SQL_PENDINGS_WRITE, &params);
     }
     if (self->credit_limits && part->changed_count > 0)
         add_limits(self, shard);
+    add_heads(self, shard, first);
     if (self->writers != florin_shards_of(shard))
         add_trace(self, shard);
 }

@@ -14,20 +14,22 @@
 #include "test/store/support/verified.h"
 
 #define CONTROL (-1)
+#define ALL     (-2) /* shards */
 
 typedef struct {
     const char *name;
-    int shard;             /* where it is made; CONTROL: in the control database */
+    int shard;             /* where it is made, or CONTROL, or ALL */
     const florin_id_t *id; /* stands for each "$"; NULL: there is none */
     const char *sql;
     const char *mend; /* what the rows' own mending leaves; NULL: nothing */
     /* What has to be found. */
-    const char *check, *subject; /* the subject ahead of the id, if there is one */
+    const char *check, *subject; /* the subject, ahead of the id if there is one; NULL: any */
     int found_on;
     const char *message;
 } edit_t;
 
 #define YEAR_2036 "2082758400000000000"
+#define SEALED    "is not as it was sealed"
 static const florin_id_t a_batch = 255;
 
 static edit_t edits[] = {
@@ -93,21 +95,108 @@ static edit_t edits[] = {
     {"a decision from the future", 2, &a_batch,
      "INSERT INTO decisions VALUES ($, 'commit', now() + interval '1 day')", NULL, "in-doubt",
      "batch", 2, "none of them wrote it"},
+    /* What no rule can tell. */
+    {"a transfer's code", 0, &every.local, "UPDATE transfers SET code = 2 WHERE id = $", NULL,
+     "transfers", "transfer", 0, SEALED},
+    {"a transfer's reference", 0, &every.local, "UPDATE transfers SET reference = 'x' WHERE id = $",
+     NULL, "transfers", "transfer", 0, SEALED},
+    {"a transfer's user_data", 0, &every.local, "UPDATE transfers SET user_data = $ WHERE id = $",
+     NULL, "transfers", "transfer", 0, SEALED},
+    {"a transfer's id", 0, &every.local,
+     "UPDATE transfers SET id = '00000000-0000-0000-0000-0000000ffc00' WHERE id = $", NULL,
+     "transfers", NULL, 0, SEALED},
+    {"a transfer's timestamp, in its gap", 0, &every.local,
+     "UPDATE transfers SET timestamp = timestamp - 1 WHERE id = $", NULL, "transfers", "transfer",
+     0, SEALED},
+    {"a transfer's flag linked", 0, &every.local,
+     "UPDATE transfers SET flags = flags | 1 WHERE id = $", NULL, "transfers", "transfer", 0,
+     SEALED},
+    {"a transfer's flag imported", 0, &every.local,
+     "UPDATE transfers SET flags = flags | 256 WHERE id = $", NULL, "transfers", "transfer", 0,
+     SEALED},
+    {"a transfer's flag review", 0, &every.local,
+     "UPDATE transfers SET flags = flags | 512 WHERE id = $", NULL, "transfers", "transfer", 0,
+     SEALED},
+    {"a transfer's code on all copies", ALL, &every.foreign,
+     "UPDATE transfers SET code = 2 WHERE id = $", NULL, "transfers", "transfer", 2, SEALED},
+    {"a transfer's seal taken off", 0, &every.local,
+     "UPDATE transfers SET seal = NULL, place = NULL, code = 2 WHERE id = $", NULL, "transfers",
+     "transfer", 0, "has no seal, and was written after sealing had begun"},
+    {"a copy without its balances, and another's seal", 2, &every.foreign,
+     "UPDATE transfers SET seal = (SELECT seal FROM transfers WHERE id <> $ LIMIT 1) WHERE id = $",
+     NULL, "transfers", "transfer", 2, SEALED},
+    {"an account without its bound", 0, &every.bounded0,
+     "UPDATE accounts SET flags = 0 WHERE id = $", NULL, "accounts", "account", 0, SEALED},
+    {"an account's code", 0, &every.bank0, "UPDATE accounts SET code = 2 WHERE id = $", NULL,
+     "accounts", "account", 0, SEALED},
+    {"an account's owner", 0, &every.bank0, "UPDATE accounts SET user_data = $ WHERE id = $", NULL,
+     "accounts", "account", 0, SEALED},
+    {"an account's opening", 1, &every.ada1,
+     "UPDATE accounts SET timestamp = timestamp - 1 WHERE id = $", NULL, "accounts", "account", 1,
+     SEALED},
+    {"a limit that no change recorded", 2, &every.bob2,
+     "UPDATE accounts SET credit_limit = 500 WHERE id = $", NULL, "accounts", "account", 2, SEALED},
+    {"a limit of an earlier time edited", 0, &every.bounded0,
+     "UPDATE credit_limits SET credit_limit = 71 WHERE account_id = $ AND credit_limit = 70", NULL,
+     "seals", NULL, 0, SEALED},
+    {"a limit of an earlier time deleted", 0, &every.bounded0,
+     "DELETE FROM credit_limits WHERE account_id = $ AND credit_limit = 70", NULL, "seals", NULL, 0,
+     "are gone, after transfer"},
+    {"a limit of an earlier time invented", 0, &every.bounded0,
+     "INSERT INTO credit_limits SELECT account_id, min(timestamp) + 1, 65 FROM credit_limits"
+     " WHERE account_id = $ GROUP BY account_id",
+     NULL, "seals", NULL, 0, "has no seal"},
+    {"a refusal edited", 1, &every.refused, "UPDATE transfers SET result = 13 WHERE id = $", NULL,
+     "transfers", "transfer", 1, SEALED},
+    {"a refusal deleted", 1, &every.refused, "DELETE FROM transfers WHERE id = $", NULL, "seals",
+     NULL, 1, "are gone, after transfer"},
+    {"a refusal invented", 1, &every.refused,
+     "INSERT INTO transfers (id, amount, timestamp, timeout_s, ledger, code, flags, result)"
+     " SELECT '00000000-0000-0000-0000-0000000ffc01', amount, timestamp, 0, ledger, code, 0, result"
+     " FROM transfers WHERE id = $",
+     NULL, "transfers", NULL, 1, "has no seal"},
+    {"a refusal copied to another id", 1, &every.refused,
+     "INSERT INTO transfers (id, debit_account_id, credit_account_id, amount, timestamp, timeout_s,"
+     " ledger, code, flags, result, place, seal) SELECT '00000000-0000-0000-0000-0000000ffc01',"
+     " debit_account_id, credit_account_id, amount, timestamp, timeout_s, ledger, code, flags,"
+     " result, place, seal FROM transfers WHERE id = $",
+     NULL, "transfers", NULL, 1, SEALED},
+    {"the last refusal deleted", 2, &every.last_refused, "DELETE FROM transfers WHERE id = $", NULL,
+     "seals", NULL, 2, "its rows 1 to 1, the last ones, are gone"},
+    {"an unused account deleted", 2, NULL,
+     "DELETE FROM accounts WHERE timestamp = timestamp_last AND flags & 32 <> 0", NULL, "seals",
+     NULL, 2, "are gone"},
+    {"an account invented", 2, &every.given_up,
+     "INSERT INTO accounts VALUES ($, NULL, 0, 0, 0, 0, 0, 1, 1, 978, 1, 0)", NULL, "accounts",
+     "account", 2, "has no seal"},
+    {"a status of a hold", 0, &every.closing,
+     "UPDATE pending_transfers SET expires_at = 4102444800000000000 WHERE id = $", NULL, "pending",
+     "transfer", 0, SEALED},
+    {"the head of a chain deleted", 1, NULL, "DELETE FROM seal_heads WHERE chain <> 0", NULL,
+     "seals", NULL, 1, "its head in seal_heads is gone"},
+    {"the head of a chain edited", 1, NULL,
+     "UPDATE seal_heads SET place = place - 1 WHERE chain <> 0", NULL, "seals", NULL, 1,
+     "its head in seal_heads is gone, edited"},
+    {"the beginning of sealing edited", 1, NULL,
+     "UPDATE seal_heads SET place = place + 1 WHERE chain = 0", NULL, "seals", "chain 0", 1,
+     "when sealing began is gone"},
 };
 
 static void make(const edit_t *edit, const char *sql)
 {
+    const florin_id_t id = edit->id ? *edit->id : 0;
     if (edit->shard == CONTROL)
         servers_ask(servers_control(), sql);
-    else
-        every_kind_damage((size_t)edit->shard, edit->id ? *edit->id : 0, sql);
+    for (size_t i = 0; i < EVERY_KIND_SHARDS; i++)
+        if (edit->shard == ALL || edit->shard == (int)i)
+            every_kind_damage(i, id, sql);
 }
 
-/* The store has the map as it was; another reads it anew. */
+/* A store has the map as it was; another reads it anew. */
 static void open_again(void)
 {
-    florin_store_destroy(&every.store);
-    every.store = open_store();
+    florin_store_destroy(&every.verifier);
+    every.verifier = open_store();
 }
 
 static void is_found(void **state)
@@ -117,7 +206,9 @@ static void is_found(void **state)
     if (edit->shard == CONTROL)
         open_again();
     verify_all();
-    if (edit->id)
+    if (!edit->subject)
+        expect_finding(edit->check, NULL, edit->found_on, edit->message);
+    else if (edit->id)
         expect(edit->check, edit->subject, *edit->id, edit->found_on, edit->message);
     else
         expect_finding(edit->check, edit->subject, edit->found_on, edit->message);
@@ -162,7 +253,7 @@ static void what_the_migrations_make_is_listed(void **state)
 static int set_up(void **state)
 {
     (void)state;
-    every_kind_make();
+    every_kind_make(true);
     return 0;
 }
 

@@ -33,7 +33,8 @@ static void books_of_all_kinds_are_whole(void **state)
     assert_int_equal(findings(), 0);
     check_books();
     for (size_t i = 0; i < verified.checks_count; i++)
-        if (strcmp(verified.checks[i].name, "in-doubt") != 0)
+        if (strcmp(verified.checks[i].name, "in-doubt") != 0 &&
+            strcmp(verified.checks[i].name, "seals") != 0)
             assert_true(verified.checks[i].checked > 0);
 }
 
@@ -403,7 +404,7 @@ static void a_decision_that_nobody_waits_for(void **state)
 static int set_up(void **state)
 {
     (void)state;
-    every_kind_make();
+    every_kind_make(false);
     return 0;
 }
 

@@ -166,8 +166,10 @@ class Cluster:
 
     def verify(self, *arguments, exit_code=0):
         """What florin verify says; fails when it ends with another code."""
-        return self._run("florin", ["verify", *arguments, "--control", self.conninfo("control")],
-                         exit_code, 120)
+        key = self.dir / "keys/seals.key"
+        seals = ["--seal-key", key] if key.exists() else []
+        return self._run("florin", ["verify", *arguments, *seals,
+                                    "--control", self.conninfo("control")], exit_code, 120)
 
     def _run(self, program, arguments, exit_code, seconds):
         done = subprocess.run([self.bin / program, *map(str, arguments)], stdin=subprocess.DEVNULL,

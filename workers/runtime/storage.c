@@ -1,5 +1,7 @@
 #include "workers/runtime/storage.h"
 
+#include <limits.h>
+
 #include "lib/log.h"
 
 const florin_lane_kind_t florin_books_lanes[FLORIN_BOOKS_LANES] = {
@@ -39,6 +41,14 @@ static florin_store_options_t read_options(const florin_setup_t *setup, uint64_t
     };
 }
 
+/* The store reads the key's file, which `path` names. */
+static int add_seal_key(florin_store_options_t *options, const florin_config_t *config,
+                        char path[PATH_MAX], florin_error_t *error)
+{
+    options->seal_key = path;
+    return florin_config_path(config, "store/seal_key", path, error);
+}
+
 static uint32_t at_most(uint32_t value, uint32_t most)
 {
     return value < most ? value : most;
@@ -50,14 +60,19 @@ int florin_storage_beside(const florin_setup_t *setup, uint32_t connect_ms_max,
     florin_store_options_t options = read_options(setup, connect_ms_max, statement_ms_max);
     options.connect_timeout_ms = at_most(options.connect_timeout_ms, connect_ms_max);
     options.statement_timeout_ms = at_most(options.statement_timeout_ms, statement_ms_max);
+    char path[PATH_MAX];
+    if (add_seal_key(&options, setup->config, path, error))
+        return error->code;
     return florin_store_new(&options, store, error);
 }
 
 int florin_storage_open(const florin_setup_t *setup, uint64_t connect_ms, uint64_t statement_ms,
                         bool connect, florin_store_t **store, florin_error_t *error)
 {
-    const florin_store_options_t options = read_options(setup, connect_ms, statement_ms);
-    if (florin_store_new(&options, store, error))
+    florin_store_options_t options = read_options(setup, connect_ms, statement_ms);
+    char path[PATH_MAX];
+    if (add_seal_key(&options, setup->config, path, error) ||
+        florin_store_new(&options, store, error))
         return error->code;
     int code = connect ? florin_store_connect(*store, error) : florin_store_map(*store, error);
     if (code == 0)

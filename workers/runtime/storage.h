@@ -26,6 +26,12 @@ florin_route_t florin_books_write(const florin_places_t *places, bool known);
      0,                                                                                            \
      0,                                                                                            \
      "libpq connection string of the control database"},                                           \
+        {"store/seal_key",                                                                         \
+         FLORIN_SETTING_TEXT,                                                                      \
+         "",                                                                                       \
+         0,                                                                                        \
+         0,                                                                                        \
+         "file of the key that seals what is written"},                                            \
         {"store/connect_timeout_ms",     FLORIN_SETTING_NUMBER, #connect_ms, 10, 60000,            \
          "longest wait for a connection"},                                                         \
         {"store/statement_timeout_ms",  FLORIN_SETTING_NUMBER, #statement_ms, 10, 60000,           \

@@ -11,11 +11,26 @@
 
 #include "lib/clock.h"
 #include "lib/id.h"
+#include "store/admin/verify_sql.h"
 #include "test/store/support/servers.h"
 
 florin_id_t id_on(size_t shard, uint64_t n)
 {
     return (florin_id_t)n << 10 | shard;
+}
+
+static florin_store_t *open_with(uint32_t in_doubt_after_ms, const char *seal_key)
+{
+    florin_store_t *store = NULL;
+    florin_error_t error = {0};
+    const florin_store_options_t options = {.control = servers_control(),
+                                            .connect_timeout_ms = 3000,
+                                            .statement_timeout_ms = 3000,
+                                            .in_doubt_after_ms = in_doubt_after_ms,
+                                            .seal_key = seal_key};
+    if (florin_store_new(&options, &store, &error) != 0)
+        fail_msg("%s", error.message);
+    return store;
 }
 
 florin_store_t *open_store(void)
@@ -25,15 +40,12 @@ florin_store_t *open_store(void)
 
 florin_store_t *open_patient_store(uint32_t in_doubt_after_ms)
 {
-    florin_store_t *store = NULL;
-    florin_error_t error = {0};
-    const florin_store_options_t options = {.control = servers_control(),
-                                            .connect_timeout_ms = 3000,
-                                            .statement_timeout_ms = 3000,
-                                            .in_doubt_after_ms = in_doubt_after_ms};
-    if (florin_store_new(&options, &store, &error) != 0)
-        fail_msg("%s", error.message);
-    return store;
+    return open_with(in_doubt_after_ms, servers_seal_key());
+}
+
+florin_store_t *open_keyless_store(void)
+{
+    return open_with(0, NULL);
 }
 
 florin_account_t account(florin_id_t id)
@@ -246,8 +258,19 @@ static void check_pendings(void)
     assert_int_equal(said, expected);
 }
 
+/* The chains of what has seals have no gaps. */
+static void check_chains(void)
+{
+    for (size_t i = 0; i < servers_count(); i++) {
+        char sql[4096];
+        snprintf(sql, sizeof sql, "SELECT count(*) FROM (%s) AS gaps", florin_verify_sql_gaps);
+        assert_string_equal(servers_ask(servers_shard(i), sql), "0");
+    }
+}
+
 void check_books(void)
 {
+    check_chains();
     char misplaced[1024], wanted[1024], sql[4096];
     size_t n = servers_count();
     long long difference = 0, rows = 0, expected = 0;

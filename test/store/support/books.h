@@ -16,6 +16,8 @@ florin_id_t id_on(size_t shard, uint64_t n);
  * has kept for that long. */
 florin_store_t *open_store(void);
 florin_store_t *open_patient_store(uint32_t in_doubt_after_ms);
+/* One that neither seals nor checks seals. */
+florin_store_t *open_keyless_store(void);
 
 florin_account_t account(florin_id_t id);
 florin_transfer_event_t transfer(florin_id_t id, florin_id_t debit, florin_id_t credit,
@@ -48,7 +50,7 @@ PGconn *lock_account(florin_id_t account_id, size_t shard);
 /* Fails the test unless: no transaction is prepared anywhere, debits equal credits, each account is
  * the sum of its history with unbroken running balances, and each created transfer is on the shards
  * of its id, its debit and its credit account, and nowhere else; and what became of a pending one
- * is the same on all of these. */
+ * is the same on all of these; and no row that was sealed is gone. */
 void check_books(void);
 
 #endif

@@ -22,7 +22,7 @@
 #define TABLES(do)                                                                                 \
     do                                                                                             \
     ("accounts") do("transfers") do("pending_transfers") do("credit_limits") do("decisions") do(   \
-        "crossings")
+        "crossings") do("seal_heads")
 #define SAVE(table)    "CREATE TABLE saved." table " AS SELECT * FROM " table ";"
 #define RESTORE(table) "DELETE FROM " table "; INSERT INTO " table " SELECT * FROM saved." table ";"
 
@@ -170,10 +170,21 @@ static void make_accounts(void)
     open_on(2, FLORIN_ACCOUNT_FLAG_CLOSED, 0);
 }
 
-void every_kind_make(void)
+/* By a worker that does no more: the end of its chain. */
+static void refuse_last(void)
+{
+    florin_store_t *store = every.store;
+    every.store = open_store();
+    give_up(every.last_refused = new_id(2));
+    florin_store_destroy(&every.store);
+    every.store = store;
+}
+
+void every_kind_make(bool key)
 {
     servers_start(SHARDS, true);
     every.store = open_store();
+    every.verifier = key ? open_store() : open_keyless_store();
     every.ledger = florin_ledger_new();
     make_accounts();
     every.local = pay(0, every.bank0, every.bounded0, 100, 0);
@@ -199,6 +210,7 @@ void every_kind_make(void)
     import_history();
     hold_for_review();
     pay_all_ways();
+    refuse_last();
     for_all_shards("CREATE SCHEMA saved;" TABLES(SAVE));
 }
 
@@ -211,5 +223,6 @@ void every_kind_end(void)
 {
     florin_ledger_destroy(&every.ledger);
     florin_store_destroy(&every.store);
+    florin_store_destroy(&every.verifier);
     servers_stop();
 }

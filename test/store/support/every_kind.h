@@ -8,14 +8,16 @@
 
 /* The books' accounts and some of their transfers; the last digit names the shard. */
 extern struct every_kind {
-    florin_store_t *store;
+    florin_store_t *store, *verifier;
     florin_ledger_t *ledger;
     florin_id_t bank0, ada1, bob2, bounded0, closed1;
     florin_id_t local, crossing, foreign, posted, post, voided, expired, closing, refused, given_up;
+    florin_id_t last_refused;
 } every;
 
-/* Starts the servers and writes the books; takes them down. */
-void every_kind_make(void);
+/* Starts the servers and writes the books, and opens a store to verify them, with the key of their
+ * seals or without; takes them down. */
+void every_kind_make(bool key);
 void every_kind_end(void);
 
 /* Runs SQL on a shard; each "$" in it stands for the id, as a literal. */

@@ -12,13 +12,14 @@
 
 #include "lib/clock.h"
 #include "store/admin/admin.h"
+#include "store/seal.h"
 
 #define COMMAND_BYTES  512
 #define CONNINFO_BYTES 512
 #define SERVERS_MAX    8
 #define AWAIT_MS       20000
 
-static char folder[64];
+static char folder[64], seal_key[80];
 static char control[CONNINFO_BYTES], shards[SERVERS_MAX][CONNINFO_BYTES];
 static size_t servers;
 static int guard = -1; /* closed when this program ends; then the guardian takes the servers down */
@@ -119,6 +120,10 @@ void servers_start(size_t count, bool books)
         snprintf(where, sizeof where, "%zu", i);
         read_conninfo(where, shards[i]);
     }
+    florin_error_t error;
+    snprintf(seal_key, sizeof seal_key, "%s/seals.key", folder);
+    if (florin_seal_key_generate(seal_key, &error) != 0)
+        fail(error.message);
     if (books)
         make_books();
 }
@@ -137,6 +142,11 @@ size_t servers_count(void)
 const char *servers_control(void)
 {
     return control;
+}
+
+const char *servers_seal_key(void)
+{
+    return seal_key;
 }
 
 const char *servers_shard(size_t shard)

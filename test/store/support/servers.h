@@ -17,6 +17,8 @@ size_t servers_count(void);
 /* Connection strings, good until the servers stop. */
 const char *servers_control(void);
 const char *servers_shard(size_t shard);
+/* The file of the key that seals these books. */
+const char *servers_seal_key(void);
 
 /* Sends a signal to every process of one server. After SIGKILL it is gone; servers_again starts all
  * that are gone. */

@@ -22,7 +22,7 @@ int verify(uint32_t in_doubt_after_s, florin_error_t *error);
 void verify_all(void);
 /* Prints what was found. */
 void tell_all(void);
-/* Fails unless this was found. */
+/* Fails unless this was found, of any subject for NULL. */
 void expect_finding(const char *check, const char *subject, int shard, const char *message);
 void expect(const char *check, const char *kind, florin_id_t id, int shard, const char *message);
 /* How many findings; of one check, or of all. */
