@@ -16,6 +16,8 @@ typedef struct {
     const char *window, *count;              /* numbers */
     const char *older_than, *timeout, *wait; /* seconds */
     const char *show;                        /* a number */
+    const char *metrics;                     /* a file */
+    const char *since;                       /* a time */
     bool json, old_is_gone;
     char **words; /* what follows the command's own words */
     size_t words_count;

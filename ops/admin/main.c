@@ -20,7 +20,9 @@ enum {
     OPTION_SHOW,
     OPTION_WAIT,
     OPTION_OLD_IS_GONE,
-    OPTION_SEAL_KEY
+    OPTION_SEAL_KEY,
+    OPTION_METRICS,
+    OPTION_SINCE
 };
 
 static const struct argp_option options[] = {
@@ -43,6 +45,10 @@ static const struct argp_option options[] = {
     {"show", OPTION_SHOW, "N", 0, "verify: name up to N findings of each check [20]", 4},
     {"timeout", OPTION_TIMEOUT, "SECONDS", 0, "verify: give up after that time [3600]", 4},
     {"json", 'j', 0, 0, "verify: print one JSON object", 4},
+    {"since", OPTION_SINCE, "TIME", 0,
+     "verify: only what was booked since then, as 2026-11-28T17:00:00Z", 4},
+    {"metrics", OPTION_METRICS, "FILE", 0,
+     "verify: write the result there, as node_exporter's textfile collector reads it", 4},
     {0}};
 
 static const char usage_words[] = "migrate --sql FOLDER\n"
@@ -169,6 +175,12 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
         return 0;
     case OPTION_WAIT:
         arguments->wait = value;
+        return 0;
+    case OPTION_SINCE:
+        arguments->since = value;
+        return 0;
+    case OPTION_METRICS:
+        arguments->metrics = value;
         return 0;
     case OPTION_SEAL_KEY:
         arguments->seal_key = value;

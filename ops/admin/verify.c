@@ -3,9 +3,11 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "ops/admin/admin.h"
+#include "ops/admin/verify_metrics.h"
 #include "store/admin/verify.h"
 #include "store/seal.h"
 
@@ -14,6 +16,8 @@
 
 typedef struct {
     uint32_t older_than_s, timeout_s, show;
+    uint64_t since; /* timestamp; 0: all */
+    const char *since_text;
     bool json, terminal;            /* stderr is one: progress goes there */
     florin_verify_finding_t *shown; /* of the check that runs: the first `show` */
     size_t shown_count;
@@ -126,8 +130,26 @@ static int conclude(report_t *self, const florin_verify_check_t *checks, size_t 
         printf("The books are BROKEN: %" PRIu64 " finding%s.\n", findings,
                findings == 1 ? "" : "s");
     else
-        printf("The books are %s.\n", verdict);
+        printf("The books are %s%s%s.\n", verdict, self->since ? " since " : "",
+               self->since ? self->since_text : "");
     return findings ? ADMIN_FAILED : result != 0 ? ADMIN_NOT_VERIFIED : ADMIN_DONE;
+}
+
+/* A moment: seconds since 1970, or "2026-11-28T17:00:00Z". */
+static int parse_since(const char *text, uint64_t *since, florin_error_t *error)
+{
+    struct tm moment = {0};
+    uint32_t seconds = 0;
+    const char *end = strptime(text, "%Y-%m-%dT%H:%M:%SZ", &moment);
+    if (end && !*end && timegm(&moment) > 0)
+        seconds = (uint32_t)timegm(&moment);
+    else if (admin_number(text, "--since", 1, &seconds, NULL) != 0)
+        return florin_error_set(error, FLORIN_ERROR_INVALID,
+                                "--since: %s is no time such as 2026-11-28T17:00:00Z, and no "
+                                "number of seconds since 1970",
+                                text);
+    *since = seconds * UINT64_C(1000000000);
+    return 0;
 }
 
 static int parse(const admin_arguments_t *arguments, report_t *self, florin_error_t *error)
@@ -137,6 +159,8 @@ static int parse(const admin_arguments_t *arguments, report_t *self, florin_erro
         result = admin_number(arguments->timeout, "--timeout", 1, &self->timeout_s, error);
     if (result == 0)
         result = admin_number(arguments->show, "--show", 0, &self->show, error);
+    if (result == 0 && arguments->since)
+        result = parse_since(arguments->since, &self->since, error);
     if (result == 0 && (self->timeout_s > TIMEOUT_MAX_S || self->show > SHOW_MAX))
         result =
             florin_error_set(error, FLORIN_ERROR_INVALID, "--timeout is at most %d, and --show %d",
@@ -153,7 +177,12 @@ static int verify(const admin_arguments_t *arguments, report_t *self)
         /* one shard may wait for another as long as all of it */
         .in_doubt_after_ms = self->timeout_s * 1000,
         .seal_key = arguments->seal_key};
-    const florin_verify_options_t how = {self->older_than_s, began, found, ended, self};
+    const florin_verify_options_t how = {.in_doubt_after_s = self->older_than_s,
+                                         .since = self->since,
+                                         .began = began,
+                                         .found = found,
+                                         .ended = ended,
+                                         .arg = self};
     florin_verify_check_t checks[FLORIN_VERIFY_CHECKS_MAX];
     florin_store_t *store = NULL;
     florin_error_t error = {0};
@@ -162,7 +191,11 @@ static int verify(const admin_arguments_t *arguments, report_t *self)
     if (result == 0)
         result = florin_store_verify(store, &how, checks, &count, &error);
     florin_store_destroy(&store);
-    return conclude(self, checks, count, result, &error);
+    int code = conclude(self, checks, count, result, &error);
+    if (!arguments->metrics || verify_metrics_write(arguments->metrics, checks, count, &error) == 0)
+        return code;
+    fprintf(stderr, "florin-admin: %s\n", error.message);
+    return code == ADMIN_DONE ? ADMIN_NOT_VERIFIED : code;
 }
 
 int admin_verify(const admin_arguments_t *arguments)
@@ -170,6 +203,7 @@ int admin_verify(const admin_arguments_t *arguments)
     report_t self = {.older_than_s = 5,
                      .timeout_s = 3600,
                      .show = 20,
+                     .since_text = arguments->since,
                      .json = arguments->json,
                      .terminal = isatty(STDERR_FILENO)};
     florin_error_t error = {0};

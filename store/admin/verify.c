@@ -238,81 +238,106 @@ static const struct {
     const char *name, *counted, *claim;
     int (*run)(florin_verify_run_t *self, const char *const *sql, florin_error_t *error);
     const char *sql[2];
+    /* Of a verification of what was booked since; where there is none, the same. */
+    const char *since[2];
+    bool whole_only; /* not a part of one */
 } checks_of_all[] = {
-    {"in-doubt",
-     "prepared or decided",
-     "no batch waits for its end",
-     check_in_doubt,
-     {florin_verify_sql_prepared, florin_verify_sql_decisions}},
-    {"schema",
-     "objects of the schema",
-     "none is missing, and none is bound to a table that is not ours",
-     florin_verify_schema,
-     {florin_verify_sql_schema}},
-    {"slots",
-     "slots",
-     "each is claimed by the shard that the map names",
-     florin_verify_slots,
-     {florin_verify_sql_slots}},
-    {"ledgers",
-     "ledgers",
-     "debits equal credits, pending and posted",
-     check_ledgers,
-     {florin_verify_sql_ledgers}},
-    {"accounts",
-     "accounts",
-     "each is on its slot's shard and on no other",
-     florin_verify_accounts,
-     {florin_verify_sql_accounts}},
-    {"transfers",
-     "transfers",
-     "each is on its shards, and the same on all",
-     florin_verify_transfers,
-     {florin_verify_sql_transfers}},
-    {"pending",
-     "pending transfers",
-     "what became of each is the same on all its shards",
-     florin_verify_pendings,
-     {florin_verify_sql_pendings}},
-    {"outcomes",
-     "rows of pending transfers",
-     "each is resolved by what its status says",
-     check_shards,
-     {florin_verify_sql_outcomes_count, florin_verify_sql_outcomes}},
-    {"balances",
-     "accounts",
-     "balances are the sum of the history",
-     check_shards,
-     {florin_verify_sql_balances_count, florin_verify_sql_balances}},
-    {"chains",
-     "lines of history",
-     "each line's balances follow from the line before",
-     check_shards,
-     {florin_verify_sql_chains_count, florin_verify_sql_chains}},
-    {"limits",
-     "changes of limits",
-     "the latest is the account's credit limit",
-     check_shards,
-     {florin_verify_sql_limits_count, florin_verify_sql_limits}},
-    {"bounds",
-     "accounts with a bound",
-     "none is overdrawn",
-     check_shards,
-     {florin_verify_sql_bounds_count, florin_verify_sql_bounds}},
-    {"seals",
-     "sealed rows",
-     "none was edited, put in or taken away",
-     check_seals,
-     {florin_verify_sql_sealed_limits, florin_verify_sql_gaps}},
+    {.name = "in-doubt",
+     .counted = "prepared or decided",
+     .claim = "no batch waits for its end",
+     .run = check_in_doubt,
+     .sql = {florin_verify_sql_prepared, florin_verify_sql_decisions}},
+    {.name = "schema",
+     .counted = "objects of the schema",
+     .claim = "none is missing, and none is bound to a table that is not ours",
+     .run = florin_verify_schema,
+     .sql = {florin_verify_sql_schema}},
+    {.name = "slots",
+     .counted = "slots",
+     .claim = "each is claimed by the shard that the map names",
+     .run = florin_verify_slots,
+     .sql = {florin_verify_sql_slots}},
+    {.name = "ledgers",
+     .counted = "ledgers",
+     .claim = "debits equal credits, pending and posted",
+     .run = check_ledgers,
+     .sql = {florin_verify_sql_ledgers}},
+    {.name = "accounts",
+     .counted = "accounts",
+     .claim = "each is on its slot's shard and on no other",
+     .run = florin_verify_accounts,
+     .sql = {florin_verify_sql_accounts}},
+    {.name = "transfers",
+     .counted = "transfers",
+     .claim = "each is on its shards, and the same on all",
+     .run = florin_verify_transfers,
+     .sql = {florin_verify_sql_transfers},
+     .since = {florin_verify_sql_transfers_since}},
+    {.name = "pending",
+     .counted = "pending transfers",
+     .claim = "what became of each is the same on all its shards",
+     .run = florin_verify_pendings,
+     .sql = {florin_verify_sql_pendings},
+     .since = {florin_verify_sql_pendings_since}},
+    {.name = "outcomes",
+     .counted = "rows of pending transfers",
+     .claim = "each is resolved by what its status says",
+     .run = check_shards,
+     .sql = {florin_verify_sql_outcomes_count, florin_verify_sql_outcomes}},
+    {.name = "balances",
+     .counted = "accounts",
+     .claim = "balances are the sum of the history",
+     .run = check_shards,
+     .sql = {florin_verify_sql_balances_count, florin_verify_sql_balances},
+     .whole_only = true},
+    {.name = "chains",
+     .counted = "lines of history",
+     .claim = "each line's balances follow from the line before",
+     .run = check_shards,
+     .sql = {florin_verify_sql_chains_count, florin_verify_sql_chains},
+     .since = {florin_verify_sql_chains_since_count, florin_verify_sql_chains_since}},
+    {.name = "limits",
+     .counted = "changes of limits",
+     .claim = "the latest is the account's credit limit",
+     .run = check_shards,
+     .sql = {florin_verify_sql_limits_count, florin_verify_sql_limits}},
+    {.name = "bounds",
+     .counted = "accounts with a bound",
+     .claim = "none is overdrawn",
+     .run = check_shards,
+     .sql = {florin_verify_sql_bounds_count, florin_verify_sql_bounds}},
+    {.name = "seals",
+     .counted = "sealed rows",
+     .claim = "none was edited, put in or taken away",
+     .run = check_seals,
+     .sql = {florin_verify_sql_sealed_limits, florin_verify_sql_gaps}},
 };
 #define CHECKS (sizeof checks_of_all / sizeof *checks_of_all)
 _Static_assert(CHECKS <= FLORIN_VERIFY_CHECKS_MAX, "a caller's array holds them all");
 
-static int run_check(florin_verify_run_t *self, size_t i, florin_error_t *error)
+/* The checks that are to run, and where each is in the table; returns their number. */
+static size_t choose_checks(const florin_verify_options_t *options, florin_verify_check_t *checks,
+                            size_t *places)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < CHECKS; i++) {
+        if (options->since && checks_of_all[i].whole_only)
+            continue;
+        places[count] = i;
+        checks[count++] = (florin_verify_check_t){.name = checks_of_all[i].name,
+                                                  .claim = checks_of_all[i].claim,
+                                                  .counted = checks_of_all[i].counted};
+    }
+    return count;
+}
+
+static int run_check(florin_verify_run_t *self, size_t place, florin_error_t *error)
 {
     uint64_t began_ms = florin_clock_ms();
+    bool since = self->options->since && checks_of_all[place].since[0];
     self->options->began(self->options->arg, self->check);
-    int result = checks_of_all[i].run(self, checks_of_all[i].sql, error);
+    int result = checks_of_all[place].run(
+        self, since ? checks_of_all[place].since : checks_of_all[place].sql, error);
     self->check->took_ms = florin_clock_ms() - began_ms;
     self->check->done = result == 0;
     self->options->ended(self->options->arg, self->check);
@@ -322,12 +347,16 @@ static int run_check(florin_verify_run_t *self, size_t i, florin_error_t *error)
 /* Whole tables are read, by plans for all of their rows. */
 static void add_settings(florin_session_t *session, size_t shard, void *arg)
 {
-    (void)shard, (void)arg;
+    const uint64_t *since = arg;
+    char sql[64];
+    (void)shard;
+    snprintf(sql, sizeof sql, "SET LOCAL florin.since = '%" PRIu64 "'", *since);
     florin_session_command(session, "SET LOCAL enable_seqscan = on");
     florin_session_command(session, "SET LOCAL cursor_tuple_fraction = 1");
     florin_session_command(session, "SET LOCAL work_mem = '64MB'");
     florin_session_command(session,
                            "SELECT (extract(epoch FROM clock_timestamp()) * 1000000000)::bigint");
+    florin_session_command(session, sql);
 }
 #define SETTINGS_CLOCK 3 /* its result */
 
@@ -342,7 +371,9 @@ static int begin_checks(florin_verify_run_t *self, florin_error_t *error)
 {
     uint64_t clocks[FLORIN_SHARDS_MAX];
     size_t count = self->store->shards_count;
-    int result = florin_store_round_all(self->store, add_settings, NULL, self->deadline_ms, error);
+    uint64_t since = self->options->since;
+    int result =
+        florin_store_round_all(self->store, add_settings, &since, self->deadline_ms, error);
     if (result != 0)
         return result;
     for (size_t i = 0; i < count; i++)
@@ -373,11 +404,8 @@ int florin_store_verify(florin_store_t *self, const florin_verify_options_t *opt
 {
     florin_verify_run_t verify = {
         .store = self, .options = options, .deadline_ms = florin_store_deadline(self)};
-    for (size_t i = 0; i < CHECKS; i++)
-        checks[i] = (florin_verify_check_t){.name = checks_of_all[i].name,
-                                            .claim = checks_of_all[i].claim,
-                                            .counted = checks_of_all[i].counted};
-    *count = CHECKS;
+    size_t places[CHECKS];
+    *count = choose_checks(options, checks, places);
     verify.check = checks;
     int result = florin_store_map(self, error);
     const florin_moment_t moment = {.shards = florin_store_all_shards(self),
@@ -396,9 +424,9 @@ int florin_store_verify(florin_store_t *self, const florin_verify_options_t *opt
     result = begin_checks(&verify, error);
     if (result == 0)
         result = florin_verify_seals_begin(&verify, error);
-    for (size_t i = 0; i < CHECKS && result == 0; i++) {
+    for (size_t i = 0; i < *count && result == 0; i++) {
         verify.check = &checks[i];
-        result = run_check(&verify, i, error);
+        result = run_check(&verify, places[i], error);
     }
     florin_verify_seals_end(&verify);
     florin_store_moment_end(self, moment.shards);

@@ -27,6 +27,9 @@ typedef struct {
 
 typedef struct {
     uint32_t in_doubt_after_s; /* how long a transaction may be prepared, a decision stay */
+    /* Only what was booked from that timestamp on, and all accounts; 0: the books whole. What was
+     * imported counts by the time it says. */
+    uint64_t since;
     /* Called from within florin_store_verify; they must not use the store. */
     void (*began)(void *arg, const florin_verify_check_t *check);
     void (*found)(void *arg, const florin_verify_finding_t *finding); /* by the check that began */

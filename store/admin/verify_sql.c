@@ -19,14 +19,23 @@ const char florin_verify_sql_accounts[] =
     " credit_limit, timestamp, timestamp_last, ledger, code, flags, place, seal"
     " FROM accounts ORDER BY id";
 
-const char florin_verify_sql_transfers[] =
-    "SELECT id, debit_account_id, credit_account_id, pending_id, user_data, amount, timestamp,"
-    " timeout_s, ledger, code, flags, reference, result," BOTH_BALANCES
-    " place, seal FROM transfers ORDER BY id";
+#define TRANSFERS                                                                                  \
+    "SELECT id, debit_account_id, credit_account_id, pending_id, user_data, amount, timestamp,"    \
+    " timeout_s, ledger, code, flags, reference, result," BOTH_BALANCES                            \
+    " place, seal FROM transfers"
+#define PENDINGS                                                                                   \
+    "SELECT id, debit_account_id, credit_account_id, amount, expires_at, status,"                  \
+    " resolved_at," BOTH_BALANCES " seal FROM pending_transfers"
 
-const char florin_verify_sql_pendings[] =
-    "SELECT id, debit_account_id, credit_account_id, amount, expires_at, status,"
-    " resolved_at," BOTH_BALANCES " seal FROM pending_transfers ORDER BY id";
+/* Since when; the server reads it once a query. */
+#define SINCE "(SELECT current_setting('florin.since')::bigint)"
+
+const char florin_verify_sql_transfers[] = TRANSFERS " ORDER BY id";
+const char florin_verify_sql_transfers_since[] =
+    TRANSFERS " WHERE timestamp >= " SINCE " ORDER BY id";
+const char florin_verify_sql_pendings[] = PENDINGS " ORDER BY id";
+const char florin_verify_sql_pendings_since[] =
+    PENDINGS " WHERE status = 1 OR resolved_at >= " SINCE " ORDER BY id";
 
 /* ------------------------------------------------------------------- what became of the pending */
 
@@ -85,57 +94,83 @@ const char florin_verify_sql_outcomes[] =
 #define MOVED          "CASE WHEN t.flags & 10 <> 0 THEN 0 ELSE t.amount END"
 #define DEBIT(of, to)  of " AS dp, " to " AS d, 0::bigint AS cp, 0::bigint AS c"
 #define CREDIT(of, to) "0::bigint AS dp, 0::bigint AS d, " of " AS cp, " to " AS c"
-#define BOOKED(side, changes, closing)                                                             \
+#define BOOKED(side, changes, closing, since)                                                      \
     "SELECT t." side "_account_id AS account, t.id, t.timestamp AS at, t.ledger, " changes         \
     ", t.flags & " closing " <> 0 AND p.status = 1 AS closes, t." side                             \
     "_debits_pending AS dp_after, t." side "_debits_posted AS d_after, t." side                    \
     "_credits_pending AS cp_after, t." side "_credits_posted AS c_after FROM transfers t"          \
     " LEFT JOIN pending_transfers p ON p.id = CASE WHEN t.flags & 2 <> 0 THEN t.id"                \
-    " WHEN t.flags & 12 <> 0 THEN t.pending_id END WHERE t." side "_debits_posted IS NOT NULL"
-#define EXPIRED(side, changes)                                                                     \
+    " WHEN t.flags & 12 <> 0 THEN t.pending_id END WHERE t." side                                  \
+    "_debits_posted IS NOT NULL" since
+#define EXPIRED(side, changes, since)                                                              \
     "SELECT " side "_account_id, id, resolved_at, NULL, " changes                                  \
     ", false, " BALANCES(side) " FROM pending_transfers WHERE status = 4 AND " side                \
-                               "_debits_posted IS NOT NULL"
-#define LINES                                                                                      \
-    "(" BOOKED("debit", DEBIT(HELD, MOVED), "64") " UNION ALL " BOOKED(                            \
-        "credit", CREDIT(HELD, MOVED),                                                             \
-        "128") " UNION ALL " EXPIRED("debit",                                                      \
-                                     DEBIT("-amount",                                              \
-                                           "0")) " UNION ALL " EXPIRED("credit",                   \
-                                                                       CREDIT("-amount",           \
-                                                                              "0")) ") AS lines"
+                               "_debits_posted IS NOT NULL" since
+#define LINES(booked_since, expired_since)                                                         \
+    BOOKED("debit", DEBIT(HELD, MOVED), "64", booked_since)                                        \
+    " UNION ALL " BOOKED(                                                                          \
+        "credit", CREDIT(HELD, MOVED), "128",                                                      \
+        booked_since) " UNION ALL " EXPIRED("debit", DEBIT("-amount", "0"),                        \
+                                            expired_since) " UNION ALL " EXPIRED("credit",         \
+                                                                                 CREDIT("-amount", \
+                                                                                        "0"),      \
+                                                                                 expired_since)
+
+/* Of each account that changed since: its last lines of before, for the first one since to follow
+ * from. They have an effect that nobody looks at. */
+#define BEFORE(table, side, time)                                                                  \
+    " UNION ALL SELECT b.* FROM accounts a CROSS JOIN LATERAL (SELECT " side                       \
+    "_account_id, id, " time                                                                       \
+    ", NULL::bigint, " DEBIT("0::bigint", "0::bigint") ", false, " BALANCES(                       \
+        side) " FROM " table " WHERE " side "_account_id = a.id AND " side                         \
+              "_debits_posted IS NOT NULL AND " time " < " SINCE " ORDER BY " time                 \
+              " DESC LIMIT 1) AS b WHERE a.timestamp_last >= " SINCE
+#define LINES_SINCE                                                                                \
+    LINES(" AND t.timestamp >= " SINCE, " AND resolved_at >= " SINCE)                              \
+    BEFORE("transfers", "debit", "timestamp")                                                      \
+    BEFORE("transfers", "credit", "timestamp")                                                     \
+    BEFORE("pending_transfers", "debit", "resolved_at")                                            \
+    BEFORE("pending_transfers", "credit", "resolved_at")
 
 const char florin_verify_sql_chains_count[] =
     "SELECT (SELECT count(debit_debits_posted) + count(credit_debits_posted) FROM transfers)"
     " + (SELECT count(debit_debits_posted) + count(credit_debits_posted) FROM pending_transfers)";
+const char florin_verify_sql_chains_since_count[] =
+    "SELECT (SELECT count(debit_debits_posted) + count(credit_debits_posted) FROM transfers"
+    " WHERE timestamp >= " SINCE ") + (SELECT count(debit_debits_posted)"
+    " + count(credit_debits_posted) FROM pending_transfers WHERE resolved_at >= " SINCE ")";
 
 /* A difference is formed of balances that are not negative, and so can't overflow. */
-const char florin_verify_sql_chains[] =
-    "SELECT 'transfer', l.id, format('line of account %s at %s: %s', account, at, wrong)"
-    " FROM (SELECT l.*, CASE"
-    " WHEN a.id IS NULL THEN 'the account is not on this shard'"
-    " WHEN l.ledger <> a.ledger THEN 'the account is of another ledger'"
-    " WHEN at <= coalesce(at_before, a.timestamp)"
-    " THEN format('it is not later than the one before, or the opening, at %s',"
-    " coalesce(at_before, a.timestamp))"
-    " WHEN least(dp_after, d_after, cp_after, c_after) < 0 THEN 'a balance is negative'"
-    " WHEN least(dp_before, d_before, cp_before, c_before) < 0 THEN NULL"
-    " WHEN (dp_after - dp_before, d_after - d_before, cp_after - cp_before, c_after - c_before)"
-    " IS DISTINCT FROM (dp, d, cp, c)"
-    " THEN format('the balances after it (%s %s %s %s) are not those before (%s %s %s %s) and its"
-    " effect (%s %s %s %s)', dp_after, d_after, cp_after, c_after, dp_before, d_before, cp_before,"
-    " c_before, dp, d, cp, c)"
-    " WHEN last AND (dp_after, d_after, cp_after, c_after) IS DISTINCT FROM"
-    " (a.debits_pending, a.debits_posted, a.credits_pending, a.credits_posted)"
-    " THEN format('it is the last, and the balances after it (%s %s %s %s) are not the account''s"
-    " (%s %s %s %s)', dp_after, d_after, cp_after, c_after, a.debits_pending, a.debits_posted,"
-    " a.credits_pending, a.credits_posted)"
-    " END AS wrong FROM (SELECT *, lag(at) OVER w AS at_before, lead(id) OVER w IS NULL AS last,"
-    " lag(dp_after, 1, 0::bigint) OVER w AS dp_before, lag(d_after, 1, 0::bigint) OVER w"
-    " AS d_before, lag(cp_after, 1, 0::bigint) OVER w AS cp_before,"
-    " lag(c_after, 1, 0::bigint) OVER w AS c_before FROM " LINES
-    " WINDOW w AS (PARTITION BY account ORDER BY at, id)) l"
-    " LEFT JOIN accounts a ON a.id = l.account) l WHERE wrong IS NOT NULL";
+#define CHAINS(lines, judged)                                                                      \
+    "SELECT 'transfer', l.id, format('line of account %s at %s: %s', account, at, wrong)"          \
+    " FROM (SELECT l.*, CASE"                                                                      \
+    " WHEN a.id IS NULL THEN 'the account is not on this shard'"                                   \
+    " WHEN l.ledger <> a.ledger THEN 'the account is of another ledger'"                           \
+    " WHEN at <= coalesce(at_before, a.timestamp)"                                                 \
+    " THEN format('it is not later than the one before, or the opening, at %s',"                   \
+    " coalesce(at_before, a.timestamp))"                                                           \
+    " WHEN least(dp_after, d_after, cp_after, c_after) < 0 THEN 'a balance is negative'"           \
+    " WHEN least(dp_before, d_before, cp_before, c_before) < 0 THEN NULL"                          \
+    " WHEN (dp_after - dp_before, d_after - d_before, cp_after - cp_before, c_after - c_before)"   \
+    " IS DISTINCT FROM (dp, d, cp, c)"                                                             \
+    " THEN format('the balances after it (%s %s %s %s) are not those before (%s %s %s %s) and its" \
+    " effect (%s %s %s %s)', dp_after, d_after, cp_after, c_after, dp_before, d_before, "          \
+    "cp_before,"                                                                                   \
+    " c_before, dp, d, cp, c)"                                                                     \
+    " WHEN last AND (dp_after, d_after, cp_after, c_after) IS DISTINCT FROM"                       \
+    " (a.debits_pending, a.debits_posted, a.credits_pending, a.credits_posted)"                    \
+    " THEN format('it is the last, and the balances after it (%s %s %s %s) are not the account''s" \
+    " (%s %s %s %s)', dp_after, d_after, cp_after, c_after, a.debits_pending, a.debits_posted,"    \
+    " a.credits_pending, a.credits_posted)"                                                        \
+    " END AS wrong FROM (SELECT *, lag(at) OVER w AS at_before, lead(id) OVER w IS NULL AS last,"  \
+    " lag(dp_after, 1, 0::bigint) OVER w AS dp_before, lag(d_after, 1, 0::bigint) OVER w"          \
+    " AS d_before, lag(cp_after, 1, 0::bigint) OVER w AS cp_before,"                               \
+    " lag(c_after, 1, 0::bigint) OVER w AS c_before FROM (" lines                                  \
+    ") AS lines WINDOW w AS (PARTITION BY account ORDER BY at, id)) l"                             \
+    " LEFT JOIN accounts a ON a.id = l.account) l WHERE wrong IS NOT NULL" judged
+
+const char florin_verify_sql_chains[] = CHAINS(LINES("", ""), "");
+const char florin_verify_sql_chains_since[] = CHAINS(LINES_SINCE, " AND at >= " SINCE);
 
 const char florin_verify_sql_balances_count[] = "SELECT count(*) FROM accounts";
 
@@ -155,9 +190,11 @@ const char florin_verify_sql_balances[] =
     " WHEN NOT s.closes AND a.flags & 32 <> 0 THEN 'is closed, and no pending transfer closes it'"
     " END AS wrong FROM accounts a FULL JOIN (SELECT account, sum(dp) AS dp, sum(d) AS d,"
     " sum(cp) AS cp, sum(c) AS c, max(at) AS at, coalesce(bool_or(closes), false) AS closes"
-    " FROM " LINES " GROUP BY account) s ON s.account = a.id LEFT JOIN (SELECT account_id,"
-    " max(timestamp) AS at FROM credit_limits GROUP BY account_id) m ON m.account_id = a.id) o"
-    " WHERE wrong IS NOT NULL";
+    " FROM (" LINES(
+        "", "") ") AS lines GROUP BY account) s ON s.account = a.id LEFT JOIN (SELECT account_id,"
+                " max(timestamp) AS at FROM credit_limits GROUP BY account_id) m ON m.account_id = "
+                "a.id) o"
+                " WHERE wrong IS NOT NULL";
 
 const char florin_verify_sql_limits_count[] = "SELECT count(*) FROM credit_limits";
 

@@ -1,4 +1,5 @@
-/* The queries of a verification; each runs on every shard. */
+/* The queries of a verification; each runs on every shard. Those with "since" look at what was
+ * booked from the setting florin.since on, a timestamp. */
 #ifndef FLORIN_STORE_VERIFY_SQL_H
 #define FLORIN_STORE_VERIFY_SQL_H
 
@@ -9,13 +10,14 @@ extern const char florin_verify_sql_ledgers[];
 /* id; the rest of it, in the order of florin_row_account, of florin_row_transfer; the balances
  * after it; place and seal. */
 extern const char florin_verify_sql_accounts[];
-extern const char florin_verify_sql_transfers[];
-extern const char florin_verify_sql_pendings[];
+extern const char florin_verify_sql_transfers[], florin_verify_sql_transfers_since[];
+extern const char florin_verify_sql_pendings[], florin_verify_sql_pendings_since[];
 
 /* Each shard by itself: what is counted; then the rows that are wrong, as "account" or "transfer",
  * its id, and what is wrong with it. */
 extern const char florin_verify_sql_outcomes_count[], florin_verify_sql_outcomes[];
 extern const char florin_verify_sql_chains_count[], florin_verify_sql_chains[];
+extern const char florin_verify_sql_chains_since_count[], florin_verify_sql_chains_since[];
 extern const char florin_verify_sql_balances_count[], florin_verify_sql_balances[];
 extern const char florin_verify_sql_limits_count[], florin_verify_sql_limits[];
 extern const char florin_verify_sql_bounds_count[], florin_verify_sql_bounds[];

@@ -1,8 +1,10 @@
 /* Edits by hand, each of which verification has to find, and name the row. A line of the table is
  * an edit, made on books of every kind, and mended before the next. */
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 /* cmocka wants those above first. */
 #include <cmocka.h>
@@ -226,6 +228,13 @@ static int mend(void **state)
     return 0;
 }
 
+static int mend_rows(void **state)
+{
+    (void)state;
+    every_kind_mend();
+    return 0;
+}
+
 static void mended_books_are_whole(void **state)
 {
     (void)state;
@@ -233,6 +242,52 @@ static void mended_books_are_whole(void **state)
     if (findings() != 0)
         tell_all();
     assert_int_equal(findings(), 0);
+}
+
+static uint64_t booked_at(florin_id_t id, size_t shard)
+{
+    char sql[128], uuid[FLORIN_ID_TEXT_BYTES];
+    snprintf(sql, sizeof sql, "SELECT timestamp FROM transfers WHERE id = '%s'",
+             florin_id_format_uuid(id, uuid));
+    return strtoull(servers_ask(servers_shard(shard), sql), NULL, 10);
+}
+
+/* The refusal is in the midst of the books. */
+static void what_was_booked_since_is_looked_at_alone(void **state)
+{
+    (void)state;
+    verify_all();
+    uint64_t all = checked_by("transfers"), lines = checked_by("chains");
+    uint64_t since = booked_at(every.refused, 1);
+    verify_since(since);
+    if (findings() != 0)
+        tell_all();
+    assert_int_equal(findings(), 0);
+    assert_in_range(checked_by("transfers"), all / 2, all - 5);
+    assert_in_range(checked_by("chains"), lines / 2, lines - 10);
+
+    every_kind_damage(1, every.refused, "UPDATE transfers SET code = 2 WHERE id = $");
+    every_kind_damage(0, every.local, "UPDATE transfers SET code = 2 WHERE id = $");
+    verify_since(since);
+    expect("transfers", "transfer", every.refused, 1, SEALED);
+    assert_int_equal(findings(), 1); /* the other one was booked before */
+}
+
+/* The first line since has to follow from the last one before. */
+static void a_line_before_is_looked_at_too(void **state)
+{
+    (void)state;
+    uint64_t since = booked_at(every.refused, 1);
+    char sql[512];
+    snprintf(sql, sizeof sql,
+             "UPDATE transfers SET debit_credits_posted = debit_credits_posted + 1"
+             " WHERE id = (SELECT id FROM transfers WHERE debit_account_id = $"
+             " AND timestamp < %" PRIu64 " ORDER BY timestamp DESC LIMIT 1)",
+             since);
+    every_kind_damage(0, every.bank0, sql);
+    verify_since(since);
+    assert_int_equal(findings_of("chains"), 1);
+    assert_int_equal(findings(), 1); /* the edited line itself was booked before */
 }
 
 /* What a migration adds, verification has to know. */
@@ -268,7 +323,7 @@ static int tear_down(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[EDITS + 2];
+    struct CMUnitTest tests[EDITS + 4];
     for (size_t i = 0; i < EDITS; i++)
         tests[i] = (struct CMUnitTest){.name = edits[i].name,
                                        .test_func = is_found,
@@ -276,5 +331,9 @@ int main(void)
                                        .initial_state = &edits[i]};
     tests[EDITS] = (struct CMUnitTest)cmocka_unit_test(mended_books_are_whole);
     tests[EDITS + 1] = (struct CMUnitTest)cmocka_unit_test(what_the_migrations_make_is_listed);
+    tests[EDITS + 2] = (struct CMUnitTest)cmocka_unit_test_teardown(
+        what_was_booked_since_is_looked_at_alone, mend_rows);
+    tests[EDITS + 3] =
+        (struct CMUnitTest)cmocka_unit_test_teardown(a_line_before_is_looked_at_too, mend_rows);
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -75,6 +75,27 @@ class VerifyTest(SystemTest):
                          [f"transfer {n}" for n in range(600, 610) for _ in ("copy", "seal")])
         self.verify()
 
+    def test_the_result_as_metrics(self):
+        self.pay(700, 1, 2)
+        file = self.cluster.dir / "verify.prom"
+        self.cluster.verify("--metrics", file)
+        whole = file.read_text()
+        self.assertIn('florin_verify_findings{check="transfers"} 0\n', whole)
+        self.assertIn('florin_verify_done{check="seals"} 1\n', whole)
+        self.assertRegex(whole, r'florin_verify_checked\{check="transfers"\} [1-9]')
+        self.assertRegex(whole, r"\nflorin_verify_timestamp_seconds 1\d{9}\n")
+        place = f"id = '{uuid(700)}'"
+        shards = [shard for shard in range(self.SHARDS)
+                  if self.cluster.sql(shard, f"select id from transfers where {place}")]
+        self.cluster.sql(shards[0], f"update transfers set code = code + 1 where {place}")
+        try:
+            self.cluster.verify("--metrics", file, exit_code=1)
+        finally:
+            self.cluster.sql(shards[0], f"update transfers set code = code - 1 where {place}")
+        self.assertRegex(file.read_text(), r'florin_verify_findings\{check="transfers"\} [1-9]')
+        self.assertIn("can't write /nowhere/file",
+                      self.cluster.verify("--metrics", "/nowhere/file", exit_code=2).stderr)
+
     def test_a_shard_that_is_away_is_named(self):
         self.cluster.end("shard-1", "QUIT")
         done = self.cluster.verify(exit_code=2)

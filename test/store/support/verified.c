@@ -36,12 +36,28 @@ static void ended(void *arg, const florin_verify_check_t *check)
     verified.ended++;
 }
 
-int verify(uint32_t in_doubt_after_s, florin_error_t *error)
+static int verify_from(uint32_t in_doubt_after_s, uint64_t since, florin_error_t *error)
 {
     memset(&verified, 0, sizeof verified);
-    const florin_verify_options_t options = {in_doubt_after_s, began, found, ended, NULL};
+    const florin_verify_options_t options = {.in_doubt_after_s = in_doubt_after_s,
+                                             .since = since,
+                                             .began = began,
+                                             .found = found,
+                                             .ended = ended};
     return florin_store_verify(every.verifier, &options, verified.checks, &verified.checks_count,
                                error);
+}
+
+int verify(uint32_t in_doubt_after_s, florin_error_t *error)
+{
+    return verify_from(in_doubt_after_s, 0, error);
+}
+
+void verify_since(uint64_t since)
+{
+    florin_error_t error = {0};
+    if (verify_from(0, since, &error) != 0)
+        fail_msg("%s", error.message);
 }
 
 void verify_all(void)
@@ -84,13 +100,23 @@ void expect(const char *check, const char *kind, florin_id_t id, int shard, cons
     expect_finding(check, subject, shard, message);
 }
 
-uint64_t findings_of(const char *check)
+static const florin_verify_check_t *check_named(const char *name)
 {
     for (size_t i = 0; i < verified.checks_count; i++)
-        if (strcmp(verified.checks[i].name, check) == 0)
-            return verified.checks[i].findings;
-    fail_msg("there is no check %s", check);
-    return 0;
+        if (strcmp(verified.checks[i].name, name) == 0)
+            return &verified.checks[i];
+    fail_msg("there is no check %s", name);
+    return NULL;
+}
+
+uint64_t findings_of(const char *check)
+{
+    return check_named(check)->findings;
+}
+
+uint64_t checked_by(const char *check)
+{
+    return check_named(check)->checked;
 }
 
 uint64_t findings(void)

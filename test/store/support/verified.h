@@ -20,6 +20,8 @@ extern struct verified {
 int verify(uint32_t in_doubt_after_s, florin_error_t *error);
 /* Fails unless all checks are done. */
 void verify_all(void);
+/* Of what was booked since. */
+void verify_since(uint64_t since);
 /* Prints what was found. */
 void tell_all(void);
 /* Fails unless this was found, of any subject for NULL. */
@@ -28,5 +30,7 @@ void expect(const char *check, const char *kind, florin_id_t id, int shard, cons
 /* How many findings; of one check, or of all. */
 uint64_t findings_of(const char *check);
 uint64_t findings(void);
+/* How much a check has looked at. */
+uint64_t checked_by(const char *check);
 
 #endif
