@@ -38,6 +38,7 @@ int admin_risk_free(const admin_arguments_t *arguments);
 int admin_risk_show(const admin_arguments_t *arguments);
 int admin_resolve(const admin_arguments_t *arguments);
 int admin_mend_times(const admin_arguments_t *arguments);
+int admin_seal(const admin_arguments_t *arguments);
 int admin_seal_key(const admin_arguments_t *arguments);
 /* ADMIN_DONE: the books are whole, ADMIN_FAILED: they are not, ADMIN_NOT_VERIFIED: who knows. */
 int admin_verify(const admin_arguments_t *arguments);

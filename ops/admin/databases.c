@@ -33,7 +33,8 @@ int admin_store(const admin_arguments_t *arguments, florin_store_t **store, flor
     const florin_store_options_t options = {.control = arguments->control,
                                             .connect_timeout_ms = 10000,
                                             .statement_timeout_ms = 10000,
-                                            .in_doubt_after_ms = 10000};
+                                            .in_doubt_after_ms = 10000,
+                                            .seal_key = arguments->seal_key};
     return florin_store_new(&options, store, error);
 }
 

@@ -29,7 +29,8 @@ static const struct argp_option options[] = {
     {"control", 'c', "CONNINFO", 0, "libpq connection string of the control database", 1},
     {"config", 'f', "FILE", 0,
      "a configuration file whose store/control and store/seal_key say it instead", 1},
-    {"seal-key", OPTION_SEAL_KEY, "FILE", 0, "verify: the key that the books are sealed with", 4},
+    {"seal-key", OPTION_SEAL_KEY, "FILE", 0, "verify, seal: the key that the books are sealed with",
+     4},
     {"sql", 's', "FOLDER", 0, "migrate: the folder that holds control/ and shard/", 2},
     {"wait", OPTION_WAIT, "SECONDS", 0,
      "migrate, shards: give way for so long to whoever keeps a table locked [60]", 2},
@@ -63,6 +64,7 @@ static const char usage_words[] = "migrate --sql FOLDER\n"
                                   "risk show\n"
                                   "resolve\n"
                                   "mend-times\n"
+                                  "seal account|transfer ID...\n"
                                   "seal-key FILE\n"
                                   "verify";
 
@@ -88,6 +90,7 @@ static const char help[] =
     "                 workers do by themselves\n"
     "  mend-times     move times of the books that are ahead of agreed time back,\n"
     "                 in their order, while all workers are stopped\n"
+    "  seal           seal rows again that somebody has mended by hand\n"
     "  seal-key       make a key for store/seal_key, in a new file\n"
     "  verify         check that the books are whole, while the cluster runs or\n"
     "                 with its databases alone; changes nothing\n"
@@ -104,6 +107,8 @@ typedef struct {
     int (*run)(const admin_arguments_t *arguments);
 } command_t;
 
+#define WORDS_MAX (FLORIN_SHARDS_MAX + 2)
+
 static const command_t commands[] = {
     {"migrate", NULL, 0, 0, true, admin_migrate},
     {"migrate-shard", NULL, 1, 1, false, admin_migrate_shard},
@@ -119,11 +124,10 @@ static const command_t commands[] = {
     {"risk", "show", 0, 0, true, admin_risk_show},
     {"resolve", NULL, 0, 0, true, admin_resolve},
     {"mend-times", NULL, 0, 0, true, admin_mend_times},
+    {"seal", NULL, 2, WORDS_MAX - 1, true, admin_seal},
     {"seal-key", NULL, 1, 1, false, admin_seal_key},
     {"verify", NULL, 0, 0, true, admin_verify},
 };
-
-#define WORDS_MAX (FLORIN_SHARDS_MAX + 2)
 
 typedef struct {
     admin_arguments_t arguments;

@@ -3,11 +3,14 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/id.h"
 #include "ops/admin/admin.h"
 #include "ops/admin/verify_metrics.h"
+#include "store/admin/seal_again.h"
 #include "store/admin/verify.h"
 #include "store/seal.h"
 
@@ -219,6 +222,32 @@ int admin_verify(const admin_arguments_t *arguments)
     json_decref(self.checks);
     free(self.shown);
     return code;
+}
+
+int admin_seal(const admin_arguments_t *arguments)
+{
+    florin_store_t *store = NULL;
+    florin_error_t error = {0};
+    bool account = strcmp(arguments->words[0], "account") == 0;
+    int result = 0;
+    if (!account && strcmp(arguments->words[0], "transfer") != 0)
+        result =
+            florin_error_set(&error, FLORIN_ERROR_INVALID,
+                             "%s: seal takes account or transfer, and ids", arguments->words[0]);
+    if (result == 0)
+        result = admin_store(arguments, &store, &error);
+    for (size_t i = 1; i < arguments->words_count && result == 0; i++) {
+        florin_id_t id;
+        size_t count = 0;
+        result = florin_id_parse(arguments->words[i], "id", &id, &error);
+        if (result == 0)
+            result = florin_store_seal_again(store, account, id, &count, &error);
+        if (result == 0)
+            printf("%s %s: %zu rows sealed again\n", arguments->words[0], arguments->words[i],
+                   count);
+    }
+    florin_store_destroy(&store);
+    return result == 0 ? ADMIN_DONE : admin_fail(&error);
 }
 
 int admin_seal_key(const admin_arguments_t *arguments)

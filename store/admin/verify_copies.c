@@ -20,13 +20,13 @@ typedef struct {
     int state;                 /* what says whether the row has its accounts' balances */
     uint32_t state_with_balances;
     int balances; /* eight columns */
-    florin_verify_seal_fn *seal;
+    florin_sealed_fn *sealed;
 } kind_t;
 
 static const kind_t accounts = {.name = "account",
                                 .first_time = FLORIN_ACCOUNT_TIMESTAMP_COLUMN,
                                 .last_time = FLORIN_ACCOUNT_TIMESTAMP_COLUMN + 1,
-                                .seal = florin_verify_seal_account};
+                                .sealed = florin_sealed_account};
 static const kind_t transfers = {.name = "transfer",
                                  .has_sides = true,
                                  .same_end = FLORIN_TRANSFER_COLUMNS,
@@ -35,7 +35,7 @@ static const kind_t transfers = {.name = "transfer",
                                  .state = FLORIN_TRANSFER_COLUMNS - 1,
                                  .state_with_balances = FLORIN_TRANSFER_CREATED,
                                  .balances = FLORIN_TRANSFER_COLUMNS,
-                                 .seal = florin_verify_seal_transfer};
+                                 .sealed = florin_sealed_transfer};
 static const kind_t pendings = {.name = "transfer",
                                 .has_sides = true,
                                 .same_end = FLORIN_VERIFY_PENDING_BALANCES,
@@ -44,7 +44,7 @@ static const kind_t pendings = {.name = "transfer",
                                 .state = FLORIN_VERIFY_PENDING_STATUS,
                                 .state_with_balances = FLORIN_PENDING_EXPIRED,
                                 .balances = FLORIN_VERIFY_PENDING_BALANCES,
-                                .seal = florin_verify_seal_pending};
+                                .sealed = florin_sealed_pending};
 
 static bool is_same(const PGresult *a, int row_a, const PGresult *b, int row_b, int column)
 {
@@ -149,7 +149,7 @@ static void see_copies(florin_verify_run_t *self, const kind_t *kind, florin_sha
         compare_copy(self, kind, i, first, subject);
         check_times(self, kind, i, subject);
         row = florin_verify_row(self, i, &page);
-        kind->seal(self, i, page, row, subject);
+        florin_verify_seal(self, i, page, row, subject, kind->sealed);
     }
 }
 

@@ -82,107 +82,41 @@ static void take_place(florin_verify_seals_t *seals, uint64_t place, bool owed)
 
 /* --------------------------------------------------------------------------------- the rows */
 
-/* `since`: when the row was written, as far as it says. */
-static void check_seal(florin_verify_run_t *self, size_t shard, const PGresult *page, int row,
-                       int column, uint64_t since, uint64_t seal, const char *subject)
+void florin_verify_seal(florin_verify_run_t *self, size_t shard, const PGresult *page, int row,
+                        const char *subject, florin_sealed_fn *read)
 {
-    florin_verify_seals_t *seals = &self->seals[shard];
-    if (PQgetisnull(page, row, column)) {
-        if (seals->began && since >= seals->began)
+    const florin_sealed_row_t sealed = read(&self->store->chains[shard].key, page, row);
+    florin_verify_seals_t *seals = self->seals ? &self->seals[shard] : NULL;
+    if (sealed.why)
+        florin_verify_tell(self, false, (int)shard, subject, "can't be so: %s", sealed.why);
+    if (!seals)
+        return;
+    if (!PQgetisnull(page, row, sealed.column)) {
+        if (florin_column_u64(page, row, sealed.column) != sealed.seal)
+            florin_verify_tell(self, false, (int)shard, subject,
+                               "is not as it was sealed: it was edited, or put in, by hand");
+    } else {
+        if (seals->began && sealed.since >= seals->began)
             florin_verify_tell(self, false, (int)shard, subject,
                                "has no seal, and was written after sealing had begun: by hand, or "
                                "by a worker without store/seal_key");
         seals->unsealed++;
-    } else if (florin_column_u64(page, row, column) != seal)
-        florin_verify_tell(self, false, (int)shard, subject,
-                           "is not as it was sealed: it was edited, or put in, by hand");
-}
-
-/* A row that no worker would take for one: it is set aside. */
-static void tell_odd(florin_verify_run_t *self, size_t shard, const char *subject, const char *why)
-{
-    if (why)
-        florin_verify_tell(self, false, (int)shard, subject, "can't be so: %s", why);
-}
-
-void florin_verify_seal_account(florin_verify_run_t *self, size_t shard, const PGresult *page,
-                                int row, const char *subject)
-{
-    enum { PLACE = 12, SEAL };
-    florin_account_t account;
-    tell_odd(self, shard, subject, florin_row_account(page, row, &account));
-    if (!self->seals)
-        return;
-    account.place = florin_column_u64(page, row, PLACE);
-    uint64_t seal = florin_seal_account(&self->store->chains[shard].key, &account);
-    check_seal(self, shard, page, row, SEAL, account.timestamp_last, seal, subject);
-    take_place(&self->seals[shard], account.place, true);
-}
-
-void florin_verify_seal_transfer(florin_verify_run_t *self, size_t shard, const PGresult *page,
-                                 int row, const char *subject)
-{
-    enum { DEBIT = FLORIN_TRANSFER_COLUMNS, CREDIT = DEBIT + 4, PLACE = CREDIT + 4, SEAL };
-    florin_entry_t entry;
-    const char *why = florin_row_transfer(page, row, &entry.transfer);
-    entry.result = (florin_transfer_result_t)florin_column_u32(page, row, DEBIT - 1);
-    /* A refusal may be of anything that was asked for. */
-    tell_odd(self, shard, subject, entry.result == FLORIN_TRANSFER_CREATED ? why : NULL);
-    if (!self->seals)
-        return;
-    tell_odd(self, shard, subject, florin_row_balances(page, row, DEBIT, &entry.debit_after));
-    tell_odd(self, shard, subject, florin_row_balances(page, row, CREDIT, &entry.credit_after));
-    uint64_t place = florin_column_u64(page, row, PLACE);
-    uint64_t seal = florin_seal_transfer(&self->store->chains[shard].key, &entry,
-                                         !PQgetisnull(page, row, DEBIT + 1),
-                                         !PQgetisnull(page, row, CREDIT + 1), place);
-    check_seal(self, shard, page, row, SEAL, entry.transfer.timestamp, seal, subject);
-    take_place(&self->seals[shard], place, entry.result != FLORIN_TRANSFER_CREATED);
-}
-
-void florin_verify_seal_pending(florin_verify_run_t *self, size_t shard, const PGresult *page,
-                                int row, const char *subject)
-{
-    enum { DEBIT = FLORIN_VERIFY_PENDING_BALANCES, CREDIT = DEBIT + 4, SEAL = CREDIT + 4 };
-    florin_transfer_t transfer = {.id = florin_column_id(page, row, 0),
-                                  .debit_account_id = florin_column_id(page, row, 1),
-                                  .credit_account_id = florin_column_id(page, row, 2),
-                                  .amount = florin_column_u64(page, row, 3)};
-    florin_pending_t pending = {
-        .transfer = &transfer,
-        .expires_at = florin_column_u64(page, row, 4),
-        .status =
-            (florin_pending_status_t)florin_column_u32(page, row, FLORIN_VERIFY_PENDING_STATUS),
-        .resolved_at = florin_column_u64(page, row, FLORIN_VERIFY_PENDING_RESOLVED)};
-    if (!self->seals)
-        return;
-    tell_odd(self, shard, subject, florin_row_balances(page, row, DEBIT, &pending.debit_after));
-    tell_odd(self, shard, subject, florin_row_balances(page, row, CREDIT, &pending.credit_after));
-    uint64_t seal = florin_seal_pending(&self->store->chains[shard].key, &pending,
-                                        !PQgetisnull(page, row, DEBIT + 1),
-                                        !PQgetisnull(page, row, CREDIT + 1));
-    check_seal(self, shard, page, row, SEAL, pending.resolved_at, seal, subject);
+    }
+    take_place(seals, sealed.place, sealed.owed);
 }
 
 static void see_limit(florin_verify_run_t *self, florin_shards_t shards)
 {
-    enum { ACCOUNT, TIMESTAMP, LIMIT, PLACE, SEAL };
     for (size_t i = 0; i < self->store->shards_count; i++) {
         const PGresult *page;
         int row = florin_verify_row(self, i, &page);
-        char subject[FLORIN_VERIFY_SUBJECT_BYTES];
+        char subject[FLORIN_VERIFY_SUBJECT_BYTES], id[FLORIN_ID_TEXT_BYTES];
         if (!florin_shards_has(shards, i))
             continue;
-        florin_id_t account = florin_column_id(page, row, ACCOUNT);
-        uint64_t timestamp = florin_column_u64(page, row, TIMESTAMP);
-        uint64_t place = florin_column_u64(page, row, PLACE);
-        uint64_t seal = florin_seal_limit(&self->store->chains[i].key, account, timestamp,
-                                          florin_column_u64(page, row, LIMIT), place);
-        char id[FLORIN_ID_TEXT_BYTES];
         (void)snprintf(subject, sizeof subject, "limit of account %s since %" PRIu64,
-                       florin_id_format(account, id), timestamp);
-        check_seal(self, i, page, row, SEAL, timestamp, seal, subject);
-        take_place(&self->seals[i], place, true);
+                       florin_id_format(florin_column_id(page, row, 0), id),
+                       florin_column_u64(page, row, 1));
+        florin_verify_seal(self, i, page, row, subject, florin_sealed_limit);
     }
 }
 

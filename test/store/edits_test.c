@@ -9,6 +9,7 @@
 /* cmocka wants those above first. */
 #include <cmocka.h>
 
+#include "store/admin/seal_again.h"
 #include "store/admin/verify_schema.h"
 #include "test/store/support/books.h"
 #include "test/store/support/every_kind.h"
@@ -290,6 +291,33 @@ static void a_line_before_is_looked_at_too(void **state)
     assert_int_equal(findings(), 1); /* the edited line itself was booked before */
 }
 
+static void seal_again(bool account, florin_id_t id, size_t rows)
+{
+    florin_error_t error = {0};
+    size_t count = 0;
+    if (florin_store_seal_again(every.verifier, account, id, &count, &error) != 0)
+        fail_msg("%s", error.message);
+    assert_int_equal(count, rows);
+}
+
+static void what_was_mended_is_sealed_again(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < EVERY_KIND_SHARDS; i++)
+        every_kind_damage(i, every.foreign, "UPDATE transfers SET code = 2 WHERE id = $");
+    every_kind_damage(0, every.bounded0,
+                      "UPDATE accounts SET user_data = $ WHERE id = $;"
+                      "UPDATE credit_limits SET credit_limit = 71 WHERE account_id = $"
+                      " AND credit_limit = 70");
+    verify_all();
+    assert_int_equal(findings(), 5);
+    seal_again(false, every.foreign, 3);
+    seal_again(true, every.bounded0, 2);
+    seal_again(true, every.bounded0, 0);
+    verify_all();
+    assert_int_equal(findings(), 0);
+}
+
 /* What a migration adds, verification has to know. */
 static void what_the_migrations_make_is_listed(void **state)
 {
@@ -323,7 +351,7 @@ static int tear_down(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[EDITS + 4];
+    struct CMUnitTest tests[EDITS + 5];
     for (size_t i = 0; i < EDITS; i++)
         tests[i] = (struct CMUnitTest){.name = edits[i].name,
                                        .test_func = is_found,
@@ -335,5 +363,7 @@ int main(void)
         what_was_booked_since_is_looked_at_alone, mend_rows);
     tests[EDITS + 3] =
         (struct CMUnitTest)cmocka_unit_test_teardown(a_line_before_is_looked_at_too, mend_rows);
+    tests[EDITS + 4] =
+        (struct CMUnitTest)cmocka_unit_test_teardown(what_was_mended_is_sealed_again, mend_rows);
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
