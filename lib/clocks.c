@@ -133,9 +133,11 @@ static void tell(florin_clocks_t *self, bool aside, const char *why)
     self->aside = aside;
 }
 
-static uint64_t clamp(uint64_t value, uint64_t least, uint64_t most)
+/* This machine's own time where that may be the agreed one; else the middle of what may be. */
+static uint64_t choose(uint64_t own_ns, const florin_agreed_time_t *time)
 {
-    return value < least ? least : value > most ? most : value;
+    bool may_be = own_ns >= time->earliest && own_ns <= time->latest;
+    return may_be ? own_ns : time->earliest + (time->latest - time->earliest) / 2;
 }
 
 /* Under the lock. The time is set in any case: without agreement it is this machine's. */
@@ -145,7 +147,7 @@ static int decide(florin_clocks_t *self, uint64_t *unix_ns, florin_error_t *erro
     char clocks[256];
     uint64_t boot_ns, own_ns = take_own(self, &boot_ns);
     bool agreed = florin_agreed_at(&self->agreed, boot_ns, self->bound_ns, &time);
-    uint64_t now_ns = agreed ? clamp(own_ns, time.earliest, time.latest) : own_ns;
+    uint64_t now_ns = agreed ? choose(own_ns, &time) : own_ns;
     uint64_t off_ns = own_ns > now_ns ? own_ns - now_ns : now_ns - own_ns;
     measure(self, boot_ns, now_ns);
     *unix_ns = now_ns;
@@ -200,6 +202,15 @@ static bool knows_a_server(const florin_clocks_t *self)
     for (size_t i = OWN + 1; i < FLORIN_AGREED_SOURCES_MAX; i++)
         known = known || self->agreed.sources[i].known;
     return known;
+}
+
+void florin_clocks_print(florin_clocks_t *self, char *text, size_t size)
+{
+    uint64_t unix_ns;
+    (void)pthread_mutex_lock(&self->lock);
+    (void)decide(self, &unix_ns, NULL);
+    list_clocks(self, florin_clock_boot_ns(), unix_ns, text, size);
+    (void)pthread_mutex_unlock(&self->lock);
 }
 
 int florin_clocks_now(florin_clocks_t *self, uint64_t *unix_ns, florin_error_t *error)

@@ -25,9 +25,9 @@ void florin_clocks_take(florin_clocks_t *self, size_t server, uint64_t sent_ns,
 /* Whether florin_clocks_now would have no error; tells nobody. */
 bool florin_clocks_agree(florin_clocks_t *self);
 
-/* The time by which to write, ns since 1970: this machine's own, kept within what most clocks agree
- * on. FLORIN_ERROR_ASIDE when they do not agree, or this machine's clock is further from that than
- * the bound; the log says so once, and once when that is over. */
+/* The time by which to write, ns since 1970: this machine's own where most clocks agree with it,
+ * else what they say. FLORIN_ERROR_ASIDE when they do not agree, or this machine's clock is further
+ * from that than the bound; the log says so once, and once when that is over. */
 int florin_clocks_now(florin_clocks_t *self, uint64_t *unix_ns,
                       florin_error_t *error) FLORIN_MUST_USE;
 
@@ -36,6 +36,9 @@ bool florin_clocks_aside(florin_clocks_t *self);
 
 /* The time for those who do not write: without agreement it is this machine's own. */
 uint64_t florin_clocks_time(florin_clocks_t *self);
+
+/* How far each clock is ahead of agreed time, for a person. */
+void florin_clocks_print(florin_clocks_t *self, char *text, size_t size);
 
 /* No time of the books is further ahead. */
 uint64_t florin_clocks_bound_ns(const florin_clocks_t *self);

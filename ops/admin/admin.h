@@ -37,6 +37,7 @@ int admin_risk_allow(const admin_arguments_t *arguments);
 int admin_risk_free(const admin_arguments_t *arguments);
 int admin_risk_show(const admin_arguments_t *arguments);
 int admin_resolve(const admin_arguments_t *arguments);
+int admin_clocks(const admin_arguments_t *arguments);
 int admin_mend_times(const admin_arguments_t *arguments);
 int admin_seal(const admin_arguments_t *arguments);
 int admin_seal_key(const admin_arguments_t *arguments);
@@ -51,6 +52,7 @@ int admin_number(const char *text, const char *what, uint32_t min, uint32_t *num
                  florin_error_t *error);
 
 /* A store on the control database, for commands that read. */
-int admin_store(const admin_arguments_t *arguments, florin_store_t **store, florin_error_t *error);
+int admin_store(const admin_arguments_t *arguments, florin_clocks_t *clocks, florin_store_t **store,
+                florin_error_t *error);
 
 #endif

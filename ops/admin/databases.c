@@ -28,9 +28,11 @@ int admin_number(const char *text, const char *what, uint32_t min, uint32_t *num
     return 0;
 }
 
-int admin_store(const admin_arguments_t *arguments, florin_store_t **store, florin_error_t *error)
+int admin_store(const admin_arguments_t *arguments, florin_clocks_t *clocks, florin_store_t **store,
+                florin_error_t *error)
 {
     const florin_store_options_t options = {.control = arguments->control,
+                                            .clocks = clocks,
                                             .connect_timeout_ms = 10000,
                                             .statement_timeout_ms = 10000,
                                             .in_doubt_after_ms = 10000,
@@ -171,7 +173,7 @@ int admin_resolve(const admin_arguments_t *arguments)
     florin_error_t error = {0};
     florin_store_t *store = NULL;
     florin_resolved_t resolved = {0};
-    int result = admin_store(arguments, &store, &error);
+    int result = admin_store(arguments, NULL, &store, &error);
     if (result == 0)
         result = florin_store_connect(store, &error);
     if (result == 0)
@@ -185,6 +187,26 @@ int admin_resolve(const admin_arguments_t *arguments)
         printf("%zu stay%s: nobody can say now how to end them, see above\n", resolved.waiting,
                resolved.waiting == 1 ? "s" : "");
     return ADMIN_DONE;
+}
+
+/* Fails when they do not agree, or this machine's is wrong. */
+int admin_clocks(const admin_arguments_t *arguments)
+{
+    florin_error_t error = {0};
+    florin_store_t *store = NULL;
+    char text[1024];
+    florin_clocks_t *clocks = florin_clocks_new(FLORIN_CLOCK_BOUND_MS_DEFAULT, NULL);
+    int result = clocks ? admin_store(arguments, clocks, &store, &error)
+                        : florin_error_set(&error, FLORIN_ERROR_MEMORY, "no memory");
+    result = result != 0 ? result : florin_store_connect(store, &error);
+    result = result != 0 ? result : florin_store_watch_clocks(store, &error);
+    if (result == 0) {
+        florin_clocks_print(clocks, text, sizeof text);
+        printf("%s\n", text);
+    }
+    florin_store_destroy(&store);
+    florin_clocks_destroy(&clocks);
+    return result == 0 ? ADMIN_DONE : admin_fail(&error);
 }
 
 int admin_mend_times(const admin_arguments_t *arguments)

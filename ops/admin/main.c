@@ -63,6 +63,7 @@ static const char usage_words[] = "migrate --sql FOLDER\n"
                                   "risk block|allow|free ACCOUNT\n"
                                   "risk show\n"
                                   "resolve\n"
+                                  "clocks\n"
                                   "mend-times\n"
                                   "seal account|transfer ID...\n"
                                   "seal-key FILE\n"
@@ -88,6 +89,8 @@ static const char help[] =
     "  risk show      show all limits and accounts\n"
     "  resolve        end prepared transactions that a dead worker left, as\n"
     "                 workers do by themselves\n"
+    "  clocks         show how far the servers' clocks and this machine's are from\n"
+    "                 what most of them say\n"
     "  mend-times     move times of the books that are ahead of agreed time back,\n"
     "                 in their order, while all workers are stopped\n"
     "  seal           seal rows again that somebody has mended by hand\n"
@@ -123,6 +126,7 @@ static const command_t commands[] = {
     {"risk", "free", 1, 1, true, admin_risk_free},
     {"risk", "show", 0, 0, true, admin_risk_show},
     {"resolve", NULL, 0, 0, true, admin_resolve},
+    {"clocks", NULL, 0, 0, true, admin_clocks},
     {"mend-times", NULL, 0, 0, true, admin_mend_times},
     {"seal", NULL, 2, WORDS_MAX - 1, true, admin_seal},
     {"seal-key", NULL, 1, 1, false, admin_seal_key},

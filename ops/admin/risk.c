@@ -123,7 +123,7 @@ int admin_risk_show(const admin_arguments_t *arguments)
     florin_error_t error = {0};
     florin_store_t *store = NULL;
     florin_rules_t rules = {0};
-    int result = admin_store(arguments, &store, &error);
+    int result = admin_store(arguments, NULL, &store, &error);
     if (result == 0)
         result = florin_store_rules_load(store, &rules, &error);
     for (size_t i = 0; i < rules.ledgers_count; i++)

@@ -235,7 +235,7 @@ int admin_seal(const admin_arguments_t *arguments)
             florin_error_set(&error, FLORIN_ERROR_INVALID,
                              "%s: seal takes account or transfer, and ids", arguments->words[0]);
     if (result == 0)
-        result = admin_store(arguments, &store, &error);
+        result = admin_store(arguments, NULL, &store, &error);
     for (size_t i = 1; i < arguments->words_count && result == 0; i++) {
         florin_id_t id;
         size_t count = 0;

@@ -144,6 +144,18 @@ class ClockTest(SystemTest):
                 self.pay()
         self.assertLess(self.latest(), 1)
 
+    def test_nobody_is_refused_when_a_clock_steps(self):
+        with Odd(self.cluster, 0) as odd:
+            for turn in (1, 2, 3):
+                odd.set(HOUR_S)
+                while len(odd.lines("clock_aside")) < turn:
+                    number = next(self.ids)  # the one that wrote it may not be the one that answers
+                    self.assertIn(self.client.pay(number, ACCOUNTS[0], ACCOUNTS[1], 1),
+                                  ("created", "exists"))
+                odd.set(0)
+                while len(odd.lines("clock_back")) < turn:
+                    self.pay()
+
     def test_holds_end_in_time_beside_one_that_is_wrong(self):
         with Odd(self.cluster, -DAY_S) as odd:
             odd.wait_for("clock_aside")
@@ -151,6 +163,10 @@ class ClockTest(SystemTest):
             wait_for("the hold's end", lambda: self.status(hold) != OPEN)
             self.assertGreater(time.monotonic() - began, HOLD_S - 0.1)
             self.assertLess(time.monotonic() - began, HOLD_S + 2)
+
+    def test_an_operator_sees_all_clocks(self):
+        said = self.cluster.admin("clocks").stdout
+        self.assertRegex(said, r"^own -?0\.\d{3} s, shard 0 -?0\.\d{3} s, shard 1 -?0\.\d{3} s$")
 
     def test_metrics_say_it(self):
         series = self.cluster.scrape("transactions-1")

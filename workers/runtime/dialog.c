@@ -17,6 +17,7 @@ typedef struct {
     size_t held_bytes;
     uint64_t drain_ms; /* when the drain began; 0: not yet */
     bool away;         /* the brokers were left for the clock's sake */
+    bool left;         /* so was a request that they don't know of yet */
 } dialog_t;
 
 static size_t job_bytes(const florin_job_t *job)
@@ -120,7 +121,9 @@ static void send_replies(dialog_t *self, uint64_t now_ms)
         florin_job_t *job;
         while ((job = florin_jobs_take(&jobs))) {
             let_go(self, job);
-            florin_link_reply(&self->links[job->link], job, now_ms);
+            self->left = self->left || job->left;
+            if (!job->left)
+                florin_link_reply(&self->links[job->link], job, now_ms);
             florin_job_destroy(&job);
         }
     }
@@ -154,18 +157,26 @@ static void begin_drain(dialog_t *self, uint64_t now_ms)
         florin_link_drain(&self->links[i]);
 }
 
-/* What this worker would refuse because of its clock, others do. */
+/* What this worker would refuse because of its clock, others do: when all that can be answered is,
+ * it falls silent, and the brokers hand on what was not. */
 static void follow_clocks(dialog_t *self, uint64_t now_ms)
 {
-    bool aside = self->options->clocks && florin_clocks_aside(self->options->clocks);
-    if (self->drain_ms || aside == self->away)
+    const florin_dialog_options_t *options = self->options;
+    bool aside = self->left || (options->clocks && florin_clocks_aside(options->clocks));
+    bool before = self->away;
+    if (self->drain_ms || !(before || aside))
         return;
     self->away = aside;
-    for (size_t i = 0; i < self->options->endpoints_count; i++)
-        if (aside)
-            florin_link_drain(&self->links[i]);
-        else
+    for (size_t i = 0; i < options->endpoints_count; i++) {
+        if (!aside)
             florin_link_return(&self->links[i], now_ms);
+        else if (!before)
+            florin_link_drain(&self->links[i]);
+        else if (self->held_count == 0)
+            florin_link_close(&self->links[i]);
+    }
+    if (before && self->held_count == 0)
+        self->left = false;
 }
 
 /* Requests that were on the way when DISCONNECT went out are still taken for one heartbeat's time:

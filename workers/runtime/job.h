@@ -18,6 +18,7 @@ typedef struct florin_job {
     uint64_t deadline_ms;    /* when nobody waits for its reply any more; 0: never */
     bool first;              /* no other worker may have begun it, nor this one before */
     size_t body_frames;
+    bool left;                           /* not to be answered by this worker */
     florin_slice_t token, context, body; /* in what is held */
     zmq_msg_t held[3];                   /* their frames; or the first is the pack they came in */
     zmq_msg_t reply;                     /* empty until the lane packs it */

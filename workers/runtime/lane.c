@@ -67,11 +67,20 @@ static void bounded_free(void *batch_p, void *memory)
     (void)memory;
 }
 
+/* It was refused because of this worker's clock: another one will have it. */
+static bool is_left(const florin_lane_t *self, const florin_call_t *call)
+{
+    return self->handler->leaves_aside &&
+           call->reply->status == FLORIN__V1__STATUS__STATUS_UNAVAILABLE &&
+           florin_clocks_aside(self->setup.clocks);
+}
+
 /* Packs a call's reply into its job. */
 static void answer(florin_lane_t *self, const batch_t *batch, florin_job_t *job,
                    florin_call_t *call)
 {
     size_t bytes = florin__v1__reply__get_packed_size(call->reply);
+    job->left = is_left(self, call);
     if (bytes > FLORIN_BODY_BYTES_MAX) {
         florin_call_fail(call, batch->arena, FLORIN__V1__STATUS__STATUS_TOO_LARGE,
                          "the reply has %zu bytes, more than the %u that one may have: ask for "
