@@ -99,6 +99,7 @@ struct florin_store {
     florin_seen_t seen[FLORIN_SHARDS_MAX];        /* each shard's latest */
     florin_earlier_t earlier;                     /* read/moment.c */
     florin_ended_t ended;                         /* batch/resolve.c */
+    uint64_t told_refused_ms[FLORIN_SHARDS_MAX];  /* when the log last said that a shard refused */
     florin_aside_t aside[FLORIN_STORE_ASIDE_MAX]; /* batch/aside.c */
     size_t aside_count;
     florin_metric_t *aside_metric;

@@ -5,7 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/clock.h"
 #include "lib/log.h"
+
+#define TELL_AGAIN_MS 1000
 
 /* ----------------------------------------------------------------------------- the requests */
 
@@ -91,6 +94,16 @@ static void count_touching(florin_plan_t *self, florin_store_request_t *request,
     touching->count++;
 }
 
+/* A cause that stays is met many times a second. */
+static void tell_refusal(florin_store_t *store, size_t shard)
+{
+    uint64_t now_ms = florin_clock_ms(), *told_ms = &store->told_refused_ms[shard];
+    if (*told_ms != 0 && now_ms - *told_ms < TELL_AGAIN_MS)
+        return;
+    *told_ms = now_ms;
+    florin_log(FLORIN_LOG_WARN, "shard_fault", "%s", store->shards[shard].error.message);
+}
+
 /* The server said no, and it does not pass: one of the requests there is to blame for it. */
 static void take_refusal(florin_plan_t *self, size_t shard)
 {
@@ -102,7 +115,7 @@ static void take_refusal(florin_plan_t *self, size_t shard)
         self->refused = true;
         self->conflict = session->error;
     } else {
-        florin_log(FLORIN_LOG_WARN, "shard_fault", "%s", session->error.message);
+        tell_refusal(self->store, shard);
         florin_plan_fail(self, florin_shards_of(shard), &session->error);
     }
 }
