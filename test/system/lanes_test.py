@@ -153,6 +153,24 @@ class LanesTest(SystemTest):
         self.assertIn("unavailable", there.statuses())
         self.cluster.audit()
 
+    def test_holds_expire_beside_a_locked_shard(self):
+        """What lies on one shard is released there, while batches across both wait for the other."""
+        ada, bob = 5002, 5004
+        self.assertEqual(set(self.client.open_accounts([ada, bob])), {"created"})
+        with self.crossing() as across, self.locked(1, "accounts"):
+            self.is_answered(across, 4)
+            self.assertEqual(self.client.pay(next(self.ids[0]), ada, bob, 7,
+                                             flags=pb.TRANSFER_FLAG_PENDING, timeout=1), "created")
+            self.assertEqual(self.held(ada), 7)
+            wait_for("the hold to be released", lambda: self.held(ada) == 0)
+            self.is_answered(across, 4)
+        self.cluster.audit()
+
+    def held(self, account):
+        reply = self.client.call("accounts", lookup_accounts=pb.LookupAccountsRequest(
+            ids=[wire.id_bytes(account)]))
+        return reply.lookup_accounts.accounts[0].debits_pending
+
     def test_lists_that_wait_for_one_shard(self):
         lists = Group(self.cluster, 16, "transactions", lambda: {
             "list_transfers": pb.ListTransfersRequest(filter=pb.Filter(code=1))})

@@ -349,6 +349,8 @@ int florin_lane_new(const florin_lane_options_t *options, florin_lane_t **lane,
     self->options = *options;
     self->setup = *options->setup;
     self->setup.kind = options->kind;
+    self->setup.index = options->index;
+    self->setup.count = options->of;
     self->handler = options->handler;
     florin_lane_metrics_init(&self->metrics, self->setup.metrics, self->options.name);
     (void)sem_init(&self->started, 0, 0);

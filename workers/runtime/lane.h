@@ -19,7 +19,7 @@ typedef struct florin_lane florin_lane_t;
 
 typedef struct {
     const florin_handler_t *handler;        /* borrowed, as all here */
-    const florin_setup_t *setup;            /* copied, with the lane's own kind */
+    const florin_setup_t *setup;            /* copied, with what is the lane's own */
     const florin_worker_metrics_t *metrics; /* of the worker */
     florin_inbox_t *answered;               /* where its jobs go back to */
     size_t credit;                          /* of the worker with a broker */
@@ -27,6 +27,7 @@ typedef struct {
     atomic_uint_least64_t *others_ms;       /* when one began that is not one by one */
     char name[FLORIN_LANE_NAME_BYTES];      /* "shard-0", for messages and metrics */
     size_t kind;                            /* in the handler's table */
+    size_t index, of;                       /* as in florin_setup_t */
 } florin_lane_options_t;
 
 /* Starts the thread, which starts the handler. */

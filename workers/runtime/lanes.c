@@ -24,6 +24,8 @@ static int add_kind(florin_lanes_t *self, florin_lane_options_t *options, florin
     for (size_t i = 0; i < count && code == 0; i++) {
         (void)snprintf(options->name, sizeof options->name, kind->by_shard ? "%s-%zu" : "%s",
                        kind->name, i);
+        options->index = i;
+        options->of = count;
         code = add(self, options, error);
     }
     return code;

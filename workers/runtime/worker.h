@@ -43,6 +43,7 @@ typedef struct {
     florin_slot_map_t *slot_map; /* whoever has read the map publishes it here */
     void *zmq;                   /* the worker's context */
     size_t kind;                 /* of the lane, in the handler's table */
+    size_t index, count;         /* which of its kind's lanes it is, and how many there are */
 } florin_setup_t;
 
 /* A kind of lane. */

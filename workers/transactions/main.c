@@ -156,17 +156,35 @@ static void handle(void *state, florin_call_t *calls, size_t count, florin_arena
     florin_transactions_outcomes(state, calls, count, arena);
 }
 
-/* Releases pending transfers whose time is up. */
+/* Of one shard; returns how many. */
+static size_t expire_on(florin_transactions_t *self, size_t shard, unsigned which)
+{
+    size_t expired = 1, all = 0;
+    florin_error_t error = {0};
+    for (unsigned i = 0; i < EXPIRE_BATCHES_MAX && expired > 0; i++, all += expired)
+        if (florin_store_expire_on(self->store, self->ledger, shard, which, &expired, &error))
+            florin_log(FLORIN_LOG_DEBUG, "expire_failed", "%s", error.message);
+    return all;
+}
+
+/* Releases pending transfers whose time is up: each lane those that it could have written. */
 static void idle(void *state)
 {
     florin_transactions_t *self = state;
-    size_t expired = 1, all = 0;
+    const florin_setup_t *setup = self->setup;
+    const bool local = setup->kind == FLORIN_BOOKS_SHARD;
+    florin_slots_t slots = {0};
+    size_t all = 0;
     florin_error_t error = {0};
-    if (self->setup->kind != FLORIN_BOOKS_CROSSING)
+    if (!local && setup->kind != FLORIN_BOOKS_CROSSING)
         return;
-    for (unsigned i = 0; i < EXPIRE_BATCHES_MAX && expired > 0; i++, all += expired)
-        if (florin_store_expire(self->store, self->ledger, &expired, &error))
-            florin_log(FLORIN_LOG_DEBUG, "expire_failed", "%s", error.message);
+    if (florin_store_map(self->store, &error))
+        florin_log(FLORIN_LOG_DEBUG, "expire_failed", "%s", error.message);
+    florin_slot_map_follow(setup->slot_map, &slots, &(unsigned){0});
+    if (!local && slots.shards_count == 1)
+        return; /* nothing crosses */
+    for (size_t shard = setup->index; shard < slots.shards_count; shard += setup->count)
+        all += expire_on(self, shard, local ? FLORIN_EXPIRE_LOCAL : FLORIN_EXPIRE_CROSSING);
     if (all > 0)
         florin_log(FLORIN_LOG_INFO, "expired", "released %zu pending transfers", all);
 }
