@@ -145,7 +145,7 @@ static int read_shard(const admin_arguments_t *arguments, uint32_t *shard, uint3
 int admin_shards_retire(const admin_arguments_t *arguments)
 {
     florin_error_t error = {0};
-    uint32_t shard, wait_ms;
+    uint32_t shard = 0, wait_ms;
     int result = read_shard(arguments, &shard, &wait_ms, &error);
     if (result == 0)
         result = florin_admin_shards_retire(arguments->control, shard, wait_ms, &error);
@@ -160,7 +160,7 @@ int admin_shards_retire(const admin_arguments_t *arguments)
 int admin_shards_move(const admin_arguments_t *arguments)
 {
     florin_error_t error = {0};
-    uint32_t shard, wait_ms;
+    uint32_t shard = 0, wait_ms;
     int result = read_shard(arguments, &shard, &wait_ms, &error);
     if (result == 0)
         result = florin_admin_shards_move(arguments->control, shard, arguments->words[1],

@@ -138,6 +138,7 @@ typedef struct {
     const char *config;
     char *words[WORDS_MAX];
     size_t words_count;
+    char seal_key[PATH_MAX]; /* from the configuration */
 } line_t;
 
 static error_t parse_option(int key, char *value, struct argp_state *state)
@@ -241,16 +242,16 @@ static int run(line_t *line)
         return usage_error("the command needs another word");
     if (line->arguments.words_count > command->words_max)
         return usage_error("there are more words than the command takes");
-    char seal_key[PATH_MAX];
-    if (line->config && (florin_config_load(line->config, &config, &error) != 0 ||
-                         florin_config_path(config, "store/seal_key", seal_key, &error) != 0)) {
+    if (line->config &&
+        (florin_config_load(line->config, &config, &error) != 0 ||
+         florin_config_path(config, "store/seal_key", line->seal_key, &error) != 0)) {
         florin_config_destroy(&config);
         return usage_error(error.message);
     }
     if (config && !line->arguments.control)
         line->arguments.control = florin_config_text(config, "store/control", NULL);
     if (config && !line->arguments.seal_key)
-        line->arguments.seal_key = seal_key;
+        line->arguments.seal_key = line->seal_key;
     int code = command->control && !line->arguments.control
                    ? usage_error("--control, or --config with store/control, is missing")
                    : command->run(&line->arguments);

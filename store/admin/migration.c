@@ -15,18 +15,29 @@
 
 /* ------------------------------------------------------------------------------------ the head */
 
+/* Whether a word and a number stand at *at, which is moved behind them. */
+static bool read_number(const char **at, const char *word, unsigned *number)
+{
+    char *end;
+    if (strncmp(*at, word, strlen(word)) != 0 || !isdigit((unsigned char)(*at)[strlen(word)]))
+        return false;
+    unsigned long value = strtoul(*at + strlen(word), &end, 10);
+    *number = (unsigned)value;
+    *at = end;
+    return value <= MIGRATIONS_MAX;
+}
+
 /* One line after "-- florin:"; false when it says what nobody understands. */
 static bool read_line(florin_migration_t *file, const char *words)
 {
-    int end = 0;
-    if (sscanf(words, " concurrently %n", &end) == 0 && end > 0 && words[end] == '\0') {
+    if (strcmp(words, " concurrently") == 0) {
         file->concurrently = true;
         return true;
     }
-    return sscanf(words, " reads %u, writes %u %n", &file->reads_from, &file->writes_from, &end) ==
-               2 &&
-           end > 0 && words[end] == '\0' && file->reads_from > 0 &&
-           file->reads_from <= file->writes_from && file->writes_from <= file->version;
+    return read_number(&words, " reads ", &file->reads_from) &&
+           read_number(&words, ", writes ", &file->writes_from) && *words == '\0' &&
+           file->reads_from > 0 && file->reads_from <= file->writes_from &&
+           file->writes_from <= file->version;
 }
 
 int florin_migration_read_head(florin_migration_t *file, florin_error_t *error)

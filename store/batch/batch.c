@@ -128,7 +128,7 @@ static void give_way(florin_plan_t *self, unsigned tries)
  * a try, leaves fewer requests, or makes way for them, which ends with its time. */
 static bool run_part(florin_plan_t *self, uint64_t deadline_ms)
 {
-    florin_held_t held;
+    florin_held_t held = {0};
     unsigned tries = 0;
     while (florin_plan_living(self) > 0) {
         size_t before = florin_plan_living(self);

@@ -1,5 +1,6 @@
 #include "store/batch/overdue.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 /* A request that was stopped by an obstacle, if something that is overdue makes it one. */
@@ -70,6 +71,7 @@ static bool collect(florin_plan_t *self, florin_held_t *held)
 /* Of each obstacle the same number, so that none hides another. */
 static size_t most_of_each(const florin_held_t *held)
 {
+    assert(held->obstacles_count > 0); /* else nobody looks */
     size_t most = FLORIN_OVERDUE_MAX / held->obstacles_count;
     return most > 0 ? most : 1;
 }
