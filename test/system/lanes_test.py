@@ -171,6 +171,23 @@ class LanesTest(SystemTest):
             ids=[wire.id_bytes(account)]))
         return reply.lookup_accounts.accounts[0].debits_pending
 
+    def lookups(self, accounts, count=BYSTANDERS):
+        return Group(self.cluster, count, "accounts", lambda: {
+            "lookup_accounts": pb.LookupAccountsRequest(ids=[wire.id_bytes(accounts[0])])})
+
+    def test_reads_of_a_shard_beside_a_lock_on_another(self):
+        statements = Group(self.cluster, 2, "accounts", lambda: {
+            "statement": pb.StatementRequest(account_id=wire.id_bytes(self.HERE[0]), limit=10)})
+        both = self.lookups([self.HERE[0]]), self.lookups([self.THERE[0]])
+        with both[0], both[1], statements:
+            self.goes_on(both[0])
+            with self.locked(1, "accounts"):
+                self.goes_on(both[0], 400)
+                self.goes_on(statements, 100)
+                self.is_answered(both[1], 8)
+                self.goes_on(both[0], 400)
+        self.assertIn("unavailable", both[1].statuses())
+
     def test_lists_that_wait_for_one_shard(self):
         lists = Group(self.cluster, 16, "transactions", lambda: {
             "list_transfers": pb.ListTransfersRequest(filter=pb.Filter(code=1))})
@@ -192,8 +209,7 @@ class LanesTest(SystemTest):
             "list_transfers": pb.ListTransfersRequest(filter=pb.Filter(code=1, limit=FULL))})
         statements = Group(self.cluster, 16, "accounts", lambda: {
             "statement": pb.StatementRequest(account_id=wire.id_bytes(self.HERE[0]), limit=FULL)})
-        lookups = Group(self.cluster, 1, "accounts", lambda: {
-            "lookup_accounts": pb.LookupAccountsRequest(ids=[wire.id_bytes(self.HERE[0])])})
+        lookups = self.lookups(self.HERE, 1)
         with self.payers() as here, tries, lists, statements, lookups:
             for _ in range(3):
                 self.goes_on(here)

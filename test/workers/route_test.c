@@ -132,10 +132,10 @@ static void test_transfers(void **state)
     /* An account that is missing is refused, wherever. */
     CHECK_TRANSFERS(false, FLORIN_BOOKS_SHARD, 0, {3, 6, 0, 0});
     CHECK_TRANSFERS(false, FLORIN_BOOKS_CROSSING, NOWHERE, {0, 0, 0, 0});
-    CHECK_TRANSFERS(true, FLORIN_BOOKS_SCANS, NOWHERE, {3, 6, 9, 0});
-    CHECK_TRANSFERS(true, FLORIN_BOOKS_SCANS, NOWHERE, {3, 7, 8, 0}, {3, 0, 0, 6});
+    CHECK_TRANSFERS(true, FLORIN_BOOKS_SCANS, 0, {3, 6, 9, 0});
+    CHECK_TRANSFERS(true, FLORIN_BOOKS_SCANS_CROSSING, NOWHERE, {3, 7, 8, 0}, {3, 0, 0, 6});
     check_route(route_transfers_of(NULL, 0, false), FLORIN_BOOKS_CROSSING, NOWHERE, __LINE__);
-    check_route(route_transfers_of(NULL, 0, true), FLORIN_BOOKS_SCANS, NOWHERE, __LINE__);
+    check_route(route_transfers_of(NULL, 0, true), FLORIN_BOOKS_SCANS_CROSSING, NOWHERE, __LINE__);
 }
 
 static void test_one_shard_has_no_crossing(void **state)
@@ -145,7 +145,7 @@ static void test_one_shard_has_no_crossing(void **state)
     memset(map.shards, 0, sizeof map.shards);
     CHECK_TRANSFERS(false, FLORIN_BOOKS_SHARD, 0, {1, 2, 3, 0});
     CHECK_TRANSFERS(false, FLORIN_BOOKS_SHARD, 0, {3, 0, 0, 6});
-    CHECK_TRANSFERS(true, FLORIN_BOOKS_SCANS, NOWHERE, {1, 2, 3, 0});
+    CHECK_TRANSFERS(true, FLORIN_BOOKS_SCANS, 0, {1, 2, 3, 0});
 }
 
 /* Before the map is known, all goes to the lane that any write may go to. */
@@ -154,7 +154,7 @@ static void test_no_map(void **state)
     (void)state;
     map.shards_count = 0;
     CHECK_TRANSFERS(false, FLORIN_BOOKS_CROSSING, NOWHERE, {3, 6, 9, 0});
-    CHECK_TRANSFERS(true, FLORIN_BOOKS_SCANS, NOWHERE, {3, 6, 9, 0});
+    CHECK_TRANSFERS(true, FLORIN_BOOKS_SCANS_CROSSING, NOWHERE, {3, 6, 9, 0});
 }
 
 #define ROUTE(text, accounts) route_bytes(text, sizeof(text) - 1, accounts)
@@ -163,26 +163,44 @@ static void test_other_operations(void **state)
 {
     (void)state;
     /* lookup_transfers, list_transfers, transfer_outcomes: 21 to 23, empty. */
-    check_route(ROUTE("\252\1\0", false), FLORIN_BOOKS_LOOKUPS, NOWHERE, __LINE__);
-    check_route(ROUTE("\262\1\0", false), FLORIN_BOOKS_SCANS, NOWHERE, __LINE__);
+    check_route(ROUTE("\252\1\0", false), FLORIN_BOOKS_LOOKUPS_CROSSING, NOWHERE, __LINE__);
+    check_route(ROUTE("\262\1\0", false), FLORIN_BOOKS_SCANS_CROSSING, NOWHERE, __LINE__);
     check_route(ROUTE("\272\1\0", false), FLORIN_BOOKS_CROSSING, NOWHERE, __LINE__);
     /* lookup_accounts, statement, trial_balance, balance_at, list_accounts. */
-    check_route(ROUTE("\132\0", true), FLORIN_BOOKS_LOOKUPS, NOWHERE, __LINE__);
-    check_route(ROUTE("\142\0", true), FLORIN_BOOKS_SCANS, NOWHERE, __LINE__);
-    check_route(ROUTE("\152\0", true), FLORIN_BOOKS_SCANS, NOWHERE, __LINE__);
-    check_route(ROUTE("\172\0", true), FLORIN_BOOKS_LOOKUPS, NOWHERE, __LINE__);
-    check_route(ROUTE("\202\1\0", true), FLORIN_BOOKS_SCANS, NOWHERE, __LINE__);
+    check_route(ROUTE("\132\0", true), FLORIN_BOOKS_LOOKUPS_CROSSING, NOWHERE, __LINE__);
+    check_route(ROUTE("\142\0", true), FLORIN_BOOKS_SCANS_CROSSING, NOWHERE, __LINE__);
+    check_route(ROUTE("\152\0", true), FLORIN_BOOKS_SCANS_CROSSING, NOWHERE, __LINE__);
+    check_route(ROUTE("\172\0", true), FLORIN_BOOKS_LOOKUPS_CROSSING, NOWHERE, __LINE__);
+    check_route(ROUTE("\202\1\0", true), FLORIN_BOOKS_SCANS_CROSSING, NOWHERE, __LINE__);
     /* Nothing, and what is no operation of the service, are refused at once. */
-    check_route(ROUTE("", false), FLORIN_BOOKS_LOOKUPS, NOWHERE, __LINE__);
-    check_route(ROUTE("\12\1r", true), FLORIN_BOOKS_LOOKUPS, NOWHERE, __LINE__);
-    check_route(ROUTE("\362\1\0", false), FLORIN_BOOKS_LOOKUPS, NOWHERE, __LINE__);
+    check_route(ROUTE("", false), FLORIN_BOOKS_LOOKUPS_CROSSING, NOWHERE, __LINE__);
+    check_route(ROUTE("\12\1r", true), FLORIN_BOOKS_LOOKUPS_CROSSING, NOWHERE, __LINE__);
+    check_route(ROUTE("\362\1\0", false), FLORIN_BOOKS_LOOKUPS_CROSSING, NOWHERE, __LINE__);
     /* Of two operations the last one counts: a list, then a lookup. */
-    check_route(ROUTE("\262\1\0\252\1\0", false), FLORIN_BOOKS_LOOKUPS, NOWHERE, __LINE__);
+    check_route(ROUTE("\262\1\0\252\1\0", false), FLORIN_BOOKS_LOOKUPS_CROSSING, NOWHERE, __LINE__);
     /* dry_run that is taken back. */
-    check_route(ROUTE("\242\1\2\20\1", false), FLORIN_BOOKS_SCANS, NOWHERE, __LINE__);
+    check_route(ROUTE("\242\1\2\20\1", false), FLORIN_BOOKS_SCANS_CROSSING, NOWHERE, __LINE__);
     check_route(ROUTE("\242\1\4\20\1\20\0", false), FLORIN_BOOKS_CROSSING, NOWHERE, __LINE__);
     /* An id of three bytes is none. */
     check_route(ROUTE("\242\1\7\12\5\12\3\0\0\1", false), FLORIN_BOOKS_CROSSING, NOWHERE, __LINE__);
+}
+
+/* An id of 16 bytes that ends so. */
+#define ID(end) "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0" end
+
+/* What reads one shard waits for no other. */
+static void test_reads(void **state)
+{
+    (void)state;
+    check_route(ROUTE("\252\1\22\12\20" ID("\4"), false), FLORIN_BOOKS_LOOKUPS, 1, __LINE__);
+    check_route(ROUTE("\132\22\12\20" ID("\5"), true), FLORIN_BOOKS_LOOKUPS, 2, __LINE__);
+    check_route(ROUTE("\132\44\12\20" ID("\5") "\12\20" ID("\2"), true), FLORIN_BOOKS_LOOKUPS, 2,
+                __LINE__);
+    check_route(ROUTE("\132\44\12\20" ID("\5") "\12\20" ID("\3"), true),
+                FLORIN_BOOKS_LOOKUPS_CROSSING, NOWHERE, __LINE__);
+    /* statement, balance_at */
+    check_route(ROUTE("\142\22\12\20" ID("\4"), true), FLORIN_BOOKS_SCANS, 1, __LINE__);
+    check_route(ROUTE("\172\22\12\20" ID("\4"), true), FLORIN_BOOKS_LOOKUPS, 1, __LINE__);
 }
 
 /* ---------------------------------------------------------------------------------- accounts */
@@ -306,10 +324,15 @@ static void test_the_map_is_followed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        MAPPED(test_transfers), MAPPED(test_one_shard_has_no_crossing),
-        MAPPED(test_no_map),    MAPPED(test_other_operations),
-        MAPPED(test_accounts),  MAPPED(test_random),
-        MAPPED(test_garbage),   MAPPED(test_the_map_is_followed),
+        MAPPED(test_transfers),
+        MAPPED(test_one_shard_has_no_crossing),
+        MAPPED(test_no_map),
+        MAPPED(test_other_operations),
+        MAPPED(test_reads),
+        MAPPED(test_accounts),
+        MAPPED(test_random),
+        MAPPED(test_garbage),
+        MAPPED(test_the_map_is_followed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -90,7 +90,7 @@ static void idle(void *state)
 {
     florin_accounts_t *self = state;
     florin_error_t error;
-    if (self->kind == FLORIN_BOOKS_SCANS)
+    if (self->kind == FLORIN_BOOKS_SCANS_CROSSING)
         (void)florin_store_watch_clocks(self->store, &error);
 }
 

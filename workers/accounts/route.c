@@ -17,7 +17,7 @@ static florin_route_t route_write(const florin_slots_t *slots, florin_wire_t req
                 account = field.contents;
         florin_places_add(&places, account);
     }
-    return florin_books_write(&places, true);
+    return florin_books_route(FLORIN_BOOKS_SHARD, &places, true);
 }
 
 florin_route_t florin_accounts_route(const florin_slots_t *slots, florin_wire_t body)
@@ -27,11 +27,15 @@ florin_route_t florin_accounts_route(const florin_slots_t *slots, florin_wire_t 
     case FLORIN__V1__REQUEST__OPERATION_OPEN_ACCOUNTS:
     case FLORIN__V1__REQUEST__OPERATION_SET_CREDIT_LIMITS:
         return route_write(slots, contents);
+    case FLORIN__V1__REQUEST__OPERATION_LOOKUP_ACCOUNTS:
+    case FLORIN__V1__REQUEST__OPERATION_BALANCE_AT:
+        return florin_books_route_read(FLORIN_BOOKS_LOOKUPS, slots, contents);
     case FLORIN__V1__REQUEST__OPERATION_STATEMENT:
+        return florin_books_route_read(FLORIN_BOOKS_SCANS, slots, contents);
     case FLORIN__V1__REQUEST__OPERATION_TRIAL_BALANCE:
     case FLORIN__V1__REQUEST__OPERATION_LIST_ACCOUNTS:
-        return (florin_route_t){.kind = FLORIN_BOOKS_SCANS};
-    default: /* and what is refused, at once */
-        return (florin_route_t){.kind = FLORIN_BOOKS_LOOKUPS};
+        return (florin_route_t){.kind = FLORIN_BOOKS_SCANS_CROSSING};
+    default: /* what is refused, at once */
+        return (florin_route_t){.kind = FLORIN_BOOKS_LOOKUPS_CROSSING};
     }
 }

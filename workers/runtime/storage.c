@@ -4,20 +4,37 @@
 
 #include "lib/log.h"
 
+/* What a read asks for (florin.proto). */
+enum { IDS = 1 };
+
 const florin_lane_kind_t florin_books_lanes[FLORIN_BOOKS_LANES] = {
     [FLORIN_BOOKS_SHARD] = {"shard", .by_shard = true},
     [FLORIN_BOOKS_CROSSING] = {"crossing"},
-    [FLORIN_BOOKS_LOOKUPS] = {"lookups", .part = 3},
-    [FLORIN_BOOKS_SCANS] = {"scans", .part = 12, .one_by_one = true},
+    [FLORIN_BOOKS_LOOKUPS] = {"lookups", .by_shard = true, .part = 3},
+    [FLORIN_BOOKS_LOOKUPS_CROSSING] = {"lookups-crossing", .part = 3},
+    [FLORIN_BOOKS_SCANS] = {"scans", .by_shard = true, .part = 12, .one_by_one = true},
+    [FLORIN_BOOKS_SCANS_CROSSING] = {"scans-crossing", .part = 12, .one_by_one = true},
 };
 
-florin_route_t florin_books_write(const florin_places_t *places, bool known)
+florin_route_t florin_books_route(florin_books_lane_t alone, const florin_places_t *places,
+                                  bool known)
 {
     if (places->slots->shards_count == 1)
-        return (florin_route_t){.kind = FLORIN_BOOKS_SHARD};
+        return (florin_route_t){.kind = alone};
     if (!known || places->shards == 0 || florin_places_several(places))
-        return (florin_route_t){.kind = FLORIN_BOOKS_CROSSING};
-    return (florin_route_t){FLORIN_BOOKS_SHARD, (size_t)__builtin_ctzll(places->shards)};
+        return (florin_route_t){.kind = (size_t)alone + 1};
+    return (florin_route_t){alone, (size_t)__builtin_ctzll(places->shards)};
+}
+
+florin_route_t florin_books_route_read(florin_books_lane_t alone, const florin_slots_t *slots,
+                                       florin_wire_t request)
+{
+    florin_wire_field_t id;
+    florin_places_t places = {.slots = slots};
+    while (!florin_places_several(&places) && florin_wire_next(&request, &id))
+        if (id.number == IDS)
+            florin_places_add(&places, id.contents);
+    return florin_books_route(alone, &places, true);
 }
 
 static uint32_t milliseconds(const florin_config_t *config, const char *path, uint64_t fallback)

@@ -4,18 +4,27 @@
 
 #include "workers/runtime/worker.h"
 
-/* The lanes of a pool that reads and writes the books. */
+/* The lanes of a pool that reads and writes the books: of what touches one shard alone, by shard;
+ * and after each of what touches several, and what cannot be told. */
 typedef enum {
-    FLORIN_BOOKS_SHARD,    /* writes that touch one shard alone */
-    FLORIN_BOOKS_CROSSING, /* writes that touch several, and those of which it cannot be told */
-    FLORIN_BOOKS_LOOKUPS,  /* reads by id: a few rows each */
-    FLORIN_BOOKS_SCANS,    /* all other reads, however long they take */
+    FLORIN_BOOKS_SHARD, /* writes */
+    FLORIN_BOOKS_CROSSING,
+    FLORIN_BOOKS_LOOKUPS, /* reads by id: a few rows each */
+    FLORIN_BOOKS_LOOKUPS_CROSSING,
+    FLORIN_BOOKS_SCANS, /* all other reads, however long they take */
+    FLORIN_BOOKS_SCANS_CROSSING,
     FLORIN_BOOKS_LANES
 } florin_books_lane_t;
 extern const florin_lane_kind_t florin_books_lanes[FLORIN_BOOKS_LANES];
 
-/* A write's lane, once all its ids were met; `known`: they are all that it touches. */
-florin_route_t florin_books_write(const florin_places_t *places, bool known);
+/* A request's lane, once all its ids were met: one of the kind `alone`, or of the crossing kind
+ * beside it. `known`: the ids are all that it touches. */
+florin_route_t florin_books_route(florin_books_lane_t alone, const florin_places_t *places,
+                                  bool known);
+
+/* The same of a read by ids, or of an account: these are the first field of each such message. */
+florin_route_t florin_books_route_read(florin_books_lane_t alone, const florin_slots_t *slots,
+                                       florin_wire_t request);
 
 /* The settings that florin_storage_open reads, for a handler's table; the timeouts (ms) are what
  * holds when the file names none. */

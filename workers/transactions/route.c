@@ -40,9 +40,7 @@ static florin_route_t route_transfers(const florin_slots_t *slots, florin_wire_t
         else if (field.number == TRANSFERS && known && !florin_places_several(&places))
             known = add_transfer(&places, field.contents);
     }
-    if (dry)
-        return (florin_route_t){.kind = FLORIN_BOOKS_SCANS};
-    return florin_books_write(&places, known);
+    return florin_books_route(dry ? FLORIN_BOOKS_SCANS : FLORIN_BOOKS_SHARD, &places, known);
 }
 
 florin_route_t florin_transactions_route(const florin_slots_t *slots, florin_wire_t body)
@@ -53,9 +51,11 @@ florin_route_t florin_transactions_route(const florin_slots_t *slots, florin_wir
         return route_transfers(slots, contents);
     case FLORIN__V1__REQUEST__OPERATION_TRANSFER_OUTCOMES:
         return (florin_route_t){.kind = FLORIN_BOOKS_CROSSING};
+    case FLORIN__V1__REQUEST__OPERATION_LOOKUP_TRANSFERS:
+        return florin_books_route_read(FLORIN_BOOKS_LOOKUPS, slots, contents);
     case FLORIN__V1__REQUEST__OPERATION_LIST_TRANSFERS:
-        return (florin_route_t){.kind = FLORIN_BOOKS_SCANS};
-    default: /* and what is refused, at once */
-        return (florin_route_t){.kind = FLORIN_BOOKS_LOOKUPS};
+        return (florin_route_t){.kind = FLORIN_BOOKS_SCANS_CROSSING};
+    default: /* what is refused, at once */
+        return (florin_route_t){.kind = FLORIN_BOOKS_LOOKUPS_CROSSING};
     }
 }
