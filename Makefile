@@ -75,7 +75,7 @@ $(PROTO):  $(PROTO_O)
 $(LEDGER): $(call objects,ledger/*.c)
 $(STORE):  $(call objects,store/*.c store/*/*.c)
 $(BROKER): $(filter-out $(BROKER_MAIN),$(call objects,broker/*.c))
-$(WORKER): $(call objects,workers/runtime/*.c)
+$(WORKER): $(call objects,workers/runtime/*.c workers/runtime/*/*.c)
 $(CLIENT): $(CLIENT_O)
 
 $(BUILD)/lib/%.a:

@@ -11,8 +11,8 @@
 #include "ops/admin/admin.h"
 #include "ops/admin/verify_metrics.h"
 #include "store/admin/seal_again.h"
-#include "store/admin/verify.h"
 #include "store/seal.h"
+#include "store/verify/verify.h"
 
 #define SHOW_MAX      100000
 #define TIMEOUT_MAX_S (7 * 24 * 3600)

@@ -2,7 +2,7 @@
 #ifndef FLORIN_OPS_VERIFY_METRICS_H
 #define FLORIN_OPS_VERIFY_METRICS_H
 
-#include "store/admin/verify.h"
+#include "store/verify/verify.h"
 
 /* Writes the file beside its place and then into it, so that nobody reads half of it. */
 int verify_metrics_write(const char *path, const florin_verify_check_t *checks, size_t count,

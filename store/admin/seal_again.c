@@ -4,9 +4,9 @@
 #include <stdio.h>
 
 #include "lib/log.h"
-#include "store/admin/sealed_rows.h"
-#include "store/admin/verify_sql.h"
 #include "store/internal.h"
+#include "store/verify/sealed_rows.h"
+#include "store/verify/sql.h"
 
 #define SQL_BYTES 1024
 

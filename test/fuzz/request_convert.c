@@ -1,7 +1,7 @@
 /* A request as the books take it: filters and cursors, accounts, transfers, ids and limits. What
  * passes is within the books' bounds, and what is refused names its field. */
 #include "test/fuzz/fuzz.h"
-#include "workers/runtime/page.h"
+#include "workers/runtime/messages/page.h"
 
 /* Of one program only: compiled into its fuzzer, which stands in for the books. */
 #include "workers/accounts/limits.c"

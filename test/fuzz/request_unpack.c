@@ -3,7 +3,7 @@
 #include "florin/v1/florin.pb-c.h"
 #include "lib/arena.h"
 #include "test/fuzz/fuzz.h"
-#include "workers/runtime/text.h"
+#include "workers/runtime/messages/text.h"
 
 #define ARENA_BYTES       (64u * 1024 * 1024)
 #define SMALL_ARENA_BYTES 1024

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "store/admin/seal_again.h"
-#include "store/admin/verify_schema.h"
+#include "store/verify/schema.h"
 #include "test/store/support/books.h"
 #include "test/store/support/every_kind.h"
 #include "test/store/support/servers.h"
@@ -329,7 +329,7 @@ static void what_the_migrations_make_is_listed(void **state)
                  florin_verify_sql_schema, i);
         name = servers_ask(servers_shard(0), sql);
         if (*name && !florin_verify_schema_lists(name))
-            fail_msg("store/admin/verify_schema.c does not list \"%s\"", name);
+            fail_msg("store/verify/schema.c does not list \"%s\"", name);
     }
 }
 

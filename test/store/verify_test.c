@@ -12,7 +12,7 @@
 
 #include "lib/clock.h"
 #include "lib/id.h"
-#include "store/admin/verify.h"
+#include "store/verify/verify.h"
 #include "test/store/support/books.h"
 #include "test/store/support/every_kind.h"
 #include "test/store/support/servers.h"

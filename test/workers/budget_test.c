@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "workers/runtime/budget.h"
+#include "workers/runtime/lanes/budget.h"
 
 #define CREDIT 384
 

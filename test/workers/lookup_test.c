@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "workers/runtime/lookup.h"
+#include "workers/runtime/messages/lookup.h"
 
 #define CALLS   4
 #define IDS_MAX 8

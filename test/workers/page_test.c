@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "workers/runtime/page.h"
+#include "workers/runtime/messages/page.h"
 
 #define CURSOR_BYTES 24
 

@@ -13,7 +13,7 @@
 #include "lib/id.h"
 #include "workers/accounts/accounts.h"
 #include "workers/accounts/route.c" /* NOLINT(bugprone-suspicious-include) */
-#include "workers/runtime/convert.h"
+#include "workers/runtime/messages/convert.h"
 #include "workers/runtime/storage.h"
 #include "workers/transactions/route.c" /* NOLINT(bugprone-suspicious-include) */
 

@@ -14,7 +14,7 @@
 
 #include "lib/clock.h"
 #include "test/workers/support/fake_broker.h"
-#include "workers/runtime/budget.h"
+#include "workers/runtime/lanes/budget.h"
 
 #define CREDIT 6
 

@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "florin/v1/florin.pb-c.h"
-#include "workers/runtime/text.h"
+#include "workers/runtime/messages/text.h"
 
 #define REQUEST (&florin__v1__request__descriptor)
 

@@ -3,7 +3,7 @@
 #ifndef FLORIN_ACCOUNTS_H
 #define FLORIN_ACCOUNTS_H
 
-#include "workers/runtime/lookup.h"
+#include "workers/runtime/messages/lookup.h"
 
 #define FLORIN_STATEMENT_LIMIT_DEFAULT 100
 

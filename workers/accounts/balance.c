@@ -1,5 +1,5 @@
 #include "workers/accounts/accounts.h"
-#include "workers/runtime/page.h"
+#include "workers/runtime/messages/page.h"
 
 static bool fill(Florin__V1__Reply *reply, const florin_balances_t *balances, uint64_t changed_at,
                  florin_arena_t *arena)

@@ -1,5 +1,5 @@
 #include "workers/accounts/accounts.h"
-#include "workers/runtime/page.h"
+#include "workers/runtime/messages/page.h"
 
 /* Appends a call's limits to the batch. */
 static int convert(florin_accounts_t *self, const Florin__V1__SetCreditLimitsRequest *request,

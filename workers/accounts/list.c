@@ -1,5 +1,5 @@
 #include "workers/accounts/accounts.h"
-#include "workers/runtime/page.h"
+#include "workers/runtime/messages/page.h"
 
 static bool fill(Florin__V1__Reply *reply, const florin_account_t *accounts, size_t count,
                  const florin_place_t *next, florin_arena_t *arena)

@@ -1,7 +1,7 @@
 #include <assert.h>
 
 #include "workers/accounts/accounts.h"
-#include "workers/runtime/convert.h"
+#include "workers/runtime/messages/convert.h"
 
 static_assert(offsetof(florin_account_t, id) == 0, "a row begins with its id");
 

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 
 #include "workers/accounts/accounts.h"
-#include "workers/runtime/page.h"
+#include "workers/runtime/messages/page.h"
 #include "workers/runtime/storage.h"
 
 static const florin_setting_t settings[] = {FLORIN_STORAGE_SETTINGS(1000, 5000)};

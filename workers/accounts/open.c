@@ -1,5 +1,5 @@
 #include "workers/accounts/accounts.h"
-#include "workers/runtime/convert.h"
+#include "workers/runtime/messages/convert.h"
 
 /* Appends a call's accounts to the batch. */
 static int convert(florin_accounts_t *self, const Florin__V1__OpenAccountsRequest *request,

@@ -1,5 +1,5 @@
 #include "workers/accounts/accounts.h"
-#include "workers/runtime/page.h"
+#include "workers/runtime/messages/page.h"
 
 size_t florin_accounts_statement_limit(const Florin__V1__StatementRequest *request)
 {

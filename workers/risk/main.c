@@ -4,7 +4,7 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "workers/risk/assess.h"
-#include "workers/runtime/convert.h"
+#include "workers/runtime/messages/convert.h"
 #include "workers/runtime/storage.h"
 #include "workers/runtime/worker.h"
 

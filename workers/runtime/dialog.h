@@ -4,7 +4,7 @@
 #define FLORIN_DIALOG_H
 
 #include "lib/limits.h"
-#include "workers/runtime/lanes.h"
+#include "workers/runtime/lanes/lanes.h"
 #include "workers/runtime/link.h"
 #include "workers/runtime/metrics.h"
 

@@ -11,7 +11,7 @@
 
 #include <czmq.h>
 
-#include "workers/runtime/job.h"
+#include "workers/runtime/lanes/job.h"
 
 /* What all links of a worker have in common; borrowed. */
 typedef struct {

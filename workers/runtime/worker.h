@@ -14,7 +14,7 @@
 #include "lib/config.h"
 #include "lib/error.h"
 #include "lib/metrics.h"
-#include "workers/runtime/route.h"
+#include "workers/runtime/lanes/route.h"
 
 /* One request of a batch. Everything lives until the batch is answered. */
 typedef struct {

@@ -1,6 +1,6 @@
 #include <string.h>
 
-#include "workers/runtime/convert.h"
+#include "workers/runtime/messages/convert.h"
 #include "workers/transactions/transactions.h"
 
 static bool creates(const Florin__V1__Request *request, bool dry_run)

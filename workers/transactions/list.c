@@ -1,4 +1,4 @@
-#include "workers/runtime/page.h"
+#include "workers/runtime/messages/page.h"
 #include "workers/transactions/transactions.h"
 
 static bool fill(Florin__V1__Reply *reply, const florin_transfer_t *transfers, size_t count,

@@ -1,6 +1,6 @@
 #include <assert.h>
 
-#include "workers/runtime/convert.h"
+#include "workers/runtime/messages/convert.h"
 #include "workers/transactions/transactions.h"
 
 static_assert(offsetof(florin_entry_t, transfer.id) == 0, "a row begins with its id");

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "lib/log.h"
-#include "workers/runtime/page.h"
+#include "workers/runtime/messages/page.h"
 #include "workers/runtime/storage.h"
 #include "workers/transactions/transactions.h"
 

@@ -1,4 +1,4 @@
-#include "workers/runtime/convert.h"
+#include "workers/runtime/messages/convert.h"
 #include "workers/transactions/transactions.h"
 
 static bool fill(Florin__V1__Reply *reply, const florin_transfer_outcome_t *outcomes, size_t count,

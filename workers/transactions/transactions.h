@@ -4,7 +4,7 @@
 
 #include "client/florin.h"
 #include "lib/metrics.h"
-#include "workers/runtime/lookup.h"
+#include "workers/runtime/messages/lookup.h"
 #include "workers/runtime/worker.h"
 #include "workers/transactions/resolver.h"
 

@@ -3,7 +3,7 @@
 
 #include "lib/clock.h"
 #include "lib/log.h"
-#include "workers/runtime/convert.h"
+#include "workers/runtime/messages/convert.h"
 #include "workers/transactions/transactions.h"
 
 /* After a question that cost at least this long in vain, none is asked for as long. */

@@ -11,7 +11,7 @@
 
 #include "lib/clock.h"
 #include "lib/id.h"
-#include "store/admin/verify_sql.h"
+#include "store/verify/sql.h"
 #include "test/store/support/servers.h"
 
 florin_id_t id_on(size_t shard, uint64_t n)

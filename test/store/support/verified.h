@@ -2,7 +2,7 @@
 #ifndef FLORIN_TEST_STORE_VERIFIED_H
 #define FLORIN_TEST_STORE_VERIFIED_H
 
-#include "store/admin/verify.h"
+#include "store/verify/verify.h"
 
 #define FOUND_MAX 64
 
