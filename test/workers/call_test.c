@@ -28,8 +28,9 @@ static const struct {
      "a database is away or did not confirm in time; ask again with the same ids"},
     {FLORIN_ERROR_CONFLICT, FLORIN__V1__STATUS__STATUS_UNAVAILABLE,
      "another transaction keeps what this one needs; ask again with the same ids"},
-    {FLORIN_ERROR_CONFIG, FLORIN__V1__STATUS__STATUS_INTERNAL,
-     "this worker has a fault that its log names; ask again with the same ids"},
+    {FLORIN_ERROR_CONFIG, FLORIN__V1__STATUS__STATUS_UNAVAILABLE,
+     "this worker does not fit the databases, and others may; ask again with the same ids"},
+    {FLORIN_ERROR_ASIDE, FLORIN__V1__STATUS__STATUS_UNAVAILABLE, DETAIL},
     {FLORIN_ERROR_INTERNAL, FLORIN__V1__STATUS__STATUS_INTERNAL,
      "this worker has a fault that its log names; ask again with the same ids"},
 };
@@ -80,7 +81,7 @@ static void test_errors(void **state)
     /* The first of each kind, with its detail; more only if the machine slept a second meanwhile.
      */
     assert_int_equal(count(log, "unavailable: " DETAIL), 1);
-    assert_int_equal(count(log, "config: " DETAIL), 1);
+    assert_int_equal(count(log, "internal: " DETAIL), 1);
     if (florin_clock_ms() - begun_ms < 1000)
         assert_int_equal(count(log, "\n"), 2);
     florin_arena_destroy(&arena);

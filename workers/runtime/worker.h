@@ -92,9 +92,10 @@ int florin_worker_main(int argc, char **argv, const florin_handler_t *handler);
 void florin_call_fail(florin_call_t *call, florin_arena_t *arena, Florin__V1__Status status,
                       const char *format, ...) FLORIN_PRINTF(4, 5);
 
-/* The same from an error: INVALID and NOT_FOUND to BAD_REQUEST, TOO_LARGE to TOO_LARGE, with the
- * error's message; UNAVAILABLE, TIMEOUT and CONFLICT to UNAVAILABLE, all others to INTERNAL, with a
- * fixed one, for what the error says of this worker's databases goes to the log alone. */
+/* The same from an error: INVALID and NOT_FOUND to BAD_REQUEST, TOO_LARGE to TOO_LARGE, ASIDE to
+ * UNAVAILABLE, with the error's message; UNAVAILABLE, TIMEOUT, CONFLICT and CONFIG to UNAVAILABLE,
+ * all others to INTERNAL, with a fixed one, for what the error says of this worker's databases goes
+ * to the log alone. */
 void florin_call_fail_error(florin_call_t *call, florin_arena_t *arena,
                             const florin_error_t *error);
 
