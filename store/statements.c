@@ -301,9 +301,13 @@ const florin_statement_text_t florin_statements[FLORIN_SQL_COUNT] = {
               "SELECT batch FROM decisions WHERE decision = 'commit' AND decided_at < now()"
               " - interval '1 minute' LIMIT 1000"),
     STATEMENT(FORGET, SHARD, "forget", "DELETE FROM decisions WHERE batch = ANY ($1::uuid[])"),
-    STATEMENT(FORGET_FENCES, SHARD, "forget_fences",
-              "DELETE FROM decisions WHERE decision = 'abort' AND decided_at < now()"
-              " - interval '1 day'"),
+    /* Only when nobody holds the batch's lock (its key: the id's lower half), for then its home
+     * transaction has ended: the server's clock alone may be a day ahead. */
+    STATEMENT(
+        FORGET_FENCES, SHARD, "forget_fences",
+        "DELETE FROM decisions WHERE CASE WHEN decision = 'abort' AND decided_at < now()"
+        " - interval '1 day' THEN pg_try_advisory_xact_lock(('x' || right(replace(batch::text,"
+        " '-', ''), 16))::bit(64)::bigint) ELSE false END"),
     /* What others delete at this moment is theirs. */
     STATEMENT(FORGET_CROSSINGS, SHARD, "forget_crossings",
               "DELETE FROM crossings WHERE ctid = ANY (ARRAY(SELECT ctid FROM crossings"

@@ -125,6 +125,29 @@ static void test_one_that_takes_too_long_is_fenced_off(void **state)
     check_books();
 }
 
+/* As a server whose clock is set ahead sees it: the fence is old at once. */
+static void set_the_clock_ahead(void *pending)
+{
+    florin_error_t error;
+    if (!*(bool *)pending)
+        return;
+    lose_patience(pending);
+    servers_ask(servers_shard(0), "UPDATE decisions SET decided_at = now() - interval '2 days'");
+    assert_int_equal(florin_store_forget(resolver, &error), 0);
+    assert_string_equal(servers_ask(servers_shard(0), COUNT_FENCES), "1");
+}
+
+static void test_a_fence_stays_while_its_coordinator_may_come(void **state)
+{
+    (void)state;
+    florin_error_t error;
+    servers_ask(servers_shard(0), "DELETE FROM decisions WHERE decision = 'abort'");
+    assert_int_equal(pay_while(set_the_clock_ahead, id_on(0, ++used)), FLORIN_TRANSFER_CREATED);
+    assert_int_equal(florin_store_forget(resolver, &error), 0);
+    assert_string_equal(servers_ask(servers_shard(0), COUNT_FENCES), "0");
+    check_books();
+}
+
 static void lose_home_session(void *pending)
 {
     if (!first_time_and_old(pending))
@@ -316,6 +339,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_slow_coordinator_that_lives_is_let_be),
         cmocka_unit_test(test_one_that_takes_too_long_is_fenced_off),
+        cmocka_unit_test(test_a_fence_stays_while_its_coordinator_may_come),
         cmocka_unit_test(test_a_lost_home_session_is_an_end),
         cmocka_unit_test(test_another_batchs_row_is_no_decision),
         cmocka_unit_test(test_another_batchs_row_is_no_commit),
