@@ -22,6 +22,7 @@ struct florin_clocks {
     pthread_mutex_t lock; /* over all below */
     florin_agreed_t agreed;
     bool aside;             /* as the log said last */
+    size_t voters, told_of; /* clocks that are known, and were when the log said it */
     uint64_t measure_at_ns; /* on the boot-time clock */
     florin_metrics_t *metrics;
     florin_metric_t *agrees;
@@ -121,16 +122,18 @@ static void list_clocks(const florin_clocks_t *self, uint64_t boot_ns, uint64_t 
     }
 }
 
-/* Says once that this process steps aside, and once that it is back. */
+/* Says once that this process steps aside, once more for each clock that is heard meanwhile, for it
+ * may tell which one is wrong, and once that it is back. */
 static void tell(florin_clocks_t *self, bool aside, const char *why)
 {
     florin_metric_set(self->agrees, !aside);
-    if (aside && !self->aside)
+    if (aside && (!self->aside || self->voters > self->told_of))
         florin_log(FLORIN_LOG_ERROR, "clock_aside", "%s", why);
     if (!aside && self->aside)
         florin_log(FLORIN_LOG_WARN, "clock_back",
                    "the clocks agree again, and this machine's with them: it writes");
     self->aside = aside;
+    self->told_of = self->voters;
 }
 
 /* This machine's own time where that may be the agreed one; else the middle of what may be. */
@@ -147,6 +150,7 @@ static int decide(florin_clocks_t *self, uint64_t *unix_ns, florin_error_t *erro
     char clocks[256];
     uint64_t boot_ns, own_ns = take_own(self, &boot_ns);
     bool agreed = florin_agreed_at(&self->agreed, boot_ns, self->bound_ns, &time);
+    self->voters = time.voters;
     uint64_t now_ns = agreed ? choose(own_ns, &time) : own_ns;
     uint64_t off_ns = own_ns > now_ns ? own_ns - now_ns : now_ns - own_ns;
     measure(self, boot_ns, now_ns);

@@ -96,10 +96,10 @@ def table(rows):
                + "".join(f"{figure:9.1f}" for figure in figures))
 
 
-def judge(rows):
-    """Findings, in words."""
+def judge(rows, p99=True):
+    """Findings, in words; without `p99` of refusals and answers alone."""
     p99s = {label: quantile([latency for latency, _, _ in row], 0.99) for label, row in rows.items()
-            if len(row) >= SAMPLES_MIN}
+            if p99 and len(row) >= SAMPLES_MIN}
     for label, row in sorted(rows.items()):
         refused = refusals(row)
         if label.endswith(", needed"):

