@@ -14,7 +14,7 @@ from wire import pb
 
 BIN = pathlib.Path(os.environ.get("FLORIN_BIN_FAILPOINTS",
                                   wire.REPO / "build/failpoints/bin")).resolve()
-FAILPOINTS = sorted({name for source in (wire.REPO / "store").glob("*.c")
+FAILPOINTS = sorted({name for source in (wire.REPO / "store").rglob("*.c")
                      for place in re.findall(r"FLORIN_FAILPOINT\((.+)\);", source.read_text())
                      for name in re.findall(r'"(\w+)"', place)})
 # Those that a batch passes once for each shard but the home, at the second of them, too.

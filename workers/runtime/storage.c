@@ -12,8 +12,8 @@ const florin_lane_kind_t florin_books_lanes[FLORIN_BOOKS_LANES] = {
     [FLORIN_BOOKS_CROSSING] = {"crossing"},
     [FLORIN_BOOKS_LOOKUPS] = {"lookups", .by_shard = true, .part = 3},
     [FLORIN_BOOKS_LOOKUPS_CROSSING] = {"lookups-crossing", .part = 3},
-    [FLORIN_BOOKS_SCANS] = {"scans", .by_shard = true, .part = 12, .one_by_one = true},
-    [FLORIN_BOOKS_SCANS_CROSSING] = {"scans-crossing", .part = 12, .one_by_one = true},
+    [FLORIN_BOOKS_SCANS] = {"scans", .by_shard = true, .part = 96, .one_by_one = true},
+    [FLORIN_BOOKS_SCANS_CROSSING] = {"scans-crossing", .part = 96, .one_by_one = true},
 };
 
 florin_route_t florin_books_route(florin_books_lane_t alone, const florin_places_t *places,
