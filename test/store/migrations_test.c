@@ -102,8 +102,8 @@ static void test_what_makes_others_wait_is_found(void **state)
         "CREATE TABLE y (n integer); CREATE INDEX x ON transfers (code)",
         "DO $$ BEGIN CREATE INDEX x ON transfers (code); END $$",
         "ALTER TABLE transfers ADD CHECK (amount < 5)",
-        "ALTER TABLE transfers ADD CONSTRAINT x CHECK (amount < 5) NOT VALID;"
-        "ALTER TABLE transfers VALIDATE CONSTRAINT x",
+        ("ALTER TABLE transfers ADD CONSTRAINT x CHECK (amount < 5) NOT VALID;"
+         "ALTER TABLE transfers VALIDATE CONSTRAINT x"),
         "ALTER TABLE transfers ALTER COLUMN user_data SET NOT NULL",
         "ALTER TABLE transfers ALTER COLUMN timeout_s TYPE numeric",
         "ALTER TABLE transfers ADD COLUMN x double precision DEFAULT random()",

@@ -351,8 +351,8 @@ static void a_hold_that_cannot_be_is_refused_alone(void **state)
         "UPDATE transfers SET reference = repeat('x', 200) WHERE id = %s",
         "UPDATE pending_transfers SET status = 9 WHERE id = %s",
         "DELETE FROM pending_transfers WHERE id = %s",
-        "UPDATE accounts SET debits_pending = 4 WHERE id ="
-        " (SELECT debit_account_id FROM transfers WHERE id = %s)",
+        ("UPDATE accounts SET debits_pending = 4 WHERE id ="
+         " (SELECT debit_account_id FROM transfers WHERE id = %s)"),
     };
     for (size_t i = 0; i < sizeof damages / sizeof *damages; i++) {
         florin_transfer_event_t hold = transfer(new_id(0), open_on(1), open_on(0), 5);

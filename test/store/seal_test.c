@@ -86,7 +86,7 @@ static void flip(void *bytes, const size_t *offsets, const size_t *sizes, size_t
 
 #define OFFSETS(type, a, b, c, d)                                                                  \
     offsetof(type, a), offsetof(type, b), offsetof(type, c), offsetof(type, d)
-#define SIZES(of, a, b, c, d) sizeof of.a, sizeof of.b, sizeof of.c, sizeof of.d
+#define SIZES(of, a, b, c, d) sizeof(of).a, sizeof(of).b, sizeof(of).c, sizeof(of).d
 
 static void any_bit_of_an_account_counts(void **state)
 {
