@@ -1,6 +1,7 @@
 """Workers whose clock is wrong, by libfaketime: they write nothing and say why, others go on, and
 holds end when their time is up."""
 import glob
+import itertools
 import json
 import os
 import pathlib
@@ -50,13 +51,22 @@ class Odd:
         new.write_text(f"{seconds:+d}\n")
         os.replace(new, self.clock)
 
-    def lines(self, action):
+    def logged(self):
+        """What was done, and the message, of each line."""
         found = [json.loads(line) for line in self.log_path.read_text().splitlines()
                  if line.startswith("{")]
-        return [line["message"] for line in found if line["event.action"] == action]
+        return [(line["event.action"], line["message"]) for line in found]
 
-    def wait_for(self, action, count=1):
-        wait_for(f"{action} of the worker whose clock is set", lambda: len(self.lines(action)) >= count)
+    def lines(self, action):
+        return [message for done, message in self.logged() if done == action]
+
+    def times(self, state):
+        """How often it stepped aside, or was back; it may say more than once that it is aside."""
+        states = [done for done, _ in self.logged() if done in ("clock_aside", "clock_back")]
+        return [state for state, _ in itertools.groupby(states)].count(state)
+
+    def wait_for(self, state, count=1):
+        wait_for(f"{state} of the worker whose clock is set", lambda: self.times(state) >= count)
 
 
 @unittest.skipUnless(LIBRARIES, "takes the package faketime")
@@ -149,12 +159,12 @@ class ClockTest(SystemTest):
         with Odd(self.cluster, 0) as odd:
             for turn in (1, 2, 3):
                 odd.set(HOUR_S)
-                while len(odd.lines("clock_aside")) < turn:
+                while odd.times("clock_aside") < turn:
                     number = next(self.ids)  # the one that wrote it may not be the one that answers
                     self.assertIn(self.client.pay(number, ACCOUNTS[0], ACCOUNTS[1], 1),
                                   ("created", "exists"))
                 odd.set(0)
-                while len(odd.lines("clock_back")) < turn:
+                while odd.times("clock_back") < turn:
                     self.pay()
 
     def test_holds_end_in_time_beside_one_that_is_wrong(self):
