@@ -1,10 +1,5 @@
-/* The kinds of batches, and the tries of one. */
+/* The tries of a batch, and the calls that make one. */
 #include "store/batch/batch.h"
-#include "store/batch/aside.h"
-#include "store/batch/commit.h"
-#include "store/batch/kinds.h"
-#include "store/batch/lock.h"
-#include "store/batch/overdue.h"
 
 #include <sodium.h>
 #include <string.h>
@@ -12,7 +7,11 @@
 
 #include "lib/clock.h"
 #include "lib/failpoint.h"
-#include "lib/log.h"
+#include "store/batch/aside.h"
+#include "store/batch/commit.h"
+#include "store/batch/kinds.h"
+#include "store/batch/lock.h"
+#include "store/batch/overdue.h"
 
 /* ------------------------------------------------------------------------------------- the tries
  */
